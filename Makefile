@@ -1,0 +1,93 @@
+# minivmm: one Makefile, no configure, no recursion. `make help` lists targets.
+
+VERSION := 0.1.0
+
+comma := ,
+O ?= build$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(filter 1,$(DEBUG)),-debug)
+Q := $(if $(filter 1,$(V)),,@)
+say = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' '$(1)' '$(2)';)
+
+CC ?= cc
+PKG_CONFIG ?= pkg-config
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+MANDIR ?= $(PREFIX)/share/man
+CONFIG_KVM ?= 1
+
+LIBS := liburing libfdt inih
+# libfdt has no pkg-config file in Debian 12: its name says it all.
+PKG_LIBS := liburing inih
+
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	-Wundef -Wwrite-strings -Wpointer-arith -Wvla -Wimplicit-fallthrough
+STRICT := base/% memory/ram.c memory/boot/% virtio/queue.c virtio/iov.c
+
+override CPPFLAGS += -I. -D_GNU_SOURCE -DMINIVMM_VERSION='"$(VERSION)"' \
+	-DCONFIG_KVM=$(CONFIG_KVM) $(shell $(PKG_CONFIG) --cflags $(PKG_LIBS))
+override CFLAGS := -std=gnu11 $(if $(filter 1,$(DEBUG)),-Og,-O2) -g $(WARN) \
+	$(if $(filter 1,$(WERROR)),-Werror) \
+	$(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer) -pthread \
+	$(CFLAGS)
+override LDFLAGS += $(if $(SAN),-fsanitize=$(SAN)) -pthread
+LDLIBS += $(shell $(PKG_CONFIG) --libs $(PKG_LIBS)) -lfdt
+
+dirs := base config memory memory/boot vcpu vcpu/x86 vcpu/irqchip \
+	vcpu/board $(if $(filter 1,$(CONFIG_KVM)),vcpu/kvm) \
+	virtio virtio/transport virtio/backend cmd
+LIB_SRCS := $(filter-out cmd/main.c,$(sort $(wildcard $(dirs:%=%/*.c))))
+HDRS := $(sort $(wildcard $(dirs:%=%/*.h)))
+LIB_OBJS := $(LIB_SRCS:%.c=$(O)/%.o)
+OBJS := $(LIB_OBJS) $(O)/cmd/main.o
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+.PHONY: all
+all: $(O)/minivmm
+
+$(O)/minivmm: $(O)/cmd/main.o $(O)/libminivmm.a
+	$(call say,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(O)/libminivmm.a: $(LIB_OBJS)
+	$(call say,AR,$@)rm -f $@ && $(AR) rcs $@ $^
+
+$(O)/%.o: %.c
+	$(call say,CC,$<)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) \
+	$(if $(filter $(STRICT),$<),-Wconversion) -MMD -MP -c -o $@ $<
+
+# Unit tests: one program per file, linked with everything but main().
+UNIT_SRCS := $(sort $(wildcard tests/unit/test_*.c))
+UNIT_BINS := $(UNIT_SRCS:%.c=$(O)/%)
+
+$(UNIT_BINS): $(O)/%: $(O)/%.o $(O)/libminivmm.a
+	$(call say,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
+
+.PHONY: check-unit
+check-unit: $(UNIT_BINS)
+	$(Q)tests/tools/run-tests.sh $(UNIT_BINS)
+
+# Each header compiles alone.
+.PHONY: check-headers
+check-headers: $(HDRS:%=$(O)/%.ok)
+
+$(O)/%.h.ok: %.h $(HDRS)
+	$(call say,HDR,$<)mkdir -p $(@D) && echo '#include "$<"' | \
+	$(CC) $(CPPFLAGS) $(CFLAGS) -fsyntax-only -x c - && touch $@
+
+.PHONY: check-layers check-symbols
+check-layers:
+	$(Q)tests/tools/check-layers.sh
+check-symbols: $(O)/libminivmm.a
+	$(Q)tests/tools/check-symbols.sh $(O)
+
+.PHONY: format check-format clean
+FORMAT_SRCS = $(shell git ls-files -co --exclude-standard '*.c' '*.h')
+format:
+	clang-format -i $(FORMAT_SRCS)
+check-format:
+	clang-format --dry-run -Werror $(FORMAT_SRCS)
+clean:
+	rm -rf $(O)
+
+-include $(OBJS:.o=.d) $(UNIT_SRCS:%.c=$(O)/%.d)

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * config.h - text to plain struct vm_config to text.
+ *
+ * How it works. One setter table (set.c) has a row per setting: its section
+ * and key in an ini file, its long option on the command line, its format,
+ * default and help. Both readers end in the same setter, so a setting that
+ * exists in one exists in the other. Nothing here opens a disk or knows a
+ * device: cross-checks against the host are the business of cmd/.
+ *
+ * Errors are text for the user: "vm.ini:3: memory: ..." or "--memory: ...".
+ * One thread.
+ */
+#ifndef MINIVMM_CONFIG_CONFIG_H
+#define MINIVMM_CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define CONFIG_DISKS_MAX   32
+#define CONFIG_SERIAL_MAX  20	/* bytes of a virtio-blk id string */
+#define CONFIG_CMDLINE_MAX 2047 /* x86 Linux takes 2048 with the NUL */
+
+enum config_io {
+	CONFIG_IO_AUTO,
+	CONFIG_IO_URING,
+	CONFIG_IO_POLL,
+};
+
+enum config_boot {
+	CONFIG_BOOT_AUTO,
+	CONFIG_BOOT_LINUX,
+	CONFIG_BOOT_PVH,
+	CONFIG_BOOT_FLAT,
+};
+
+enum config_serial {
+	CONFIG_SERIAL_STDIO,
+	CONFIG_SERIAL_FILE, /* file:PATH */
+	CONFIG_SERIAL_OFF,
+};
+
+struct config_disk {
+	char *name; /* of the ini section; "disk0".. from the command line */
+	char *path;
+	char *serial; /* NULL: none */
+	bool readonly;
+	bool direct;	     /* O_DIRECT */
+	unsigned int queues; /* 1 .. 16 */
+};
+
+struct vm_config {
+	/* [vm] */
+	char *name;
+	uint64_t memory; /* bytes */
+	unsigned int cpus;
+	char *accel; /* "auto" or an engine's name */
+	enum config_io io;
+	unsigned int timeout; /* seconds; 0: none */
+	bool rng;
+	enum config_serial serial;
+	char *serial_path; /* CONFIG_SERIAL_FILE */
+	char *log_file;	   /* NULL: stderr */
+	unsigned int verbose;
+	/* [kernel] */
+	char *kernel;
+	char *initrd;
+	char *cmdline; /* NULL: the default, see config_cmdline() */
+	enum config_boot boot;
+	bool device_tree;
+	/* [disk NAME]..., in order */
+	struct config_disk *disks;
+	size_t nr_disks;
+};
+
+/* A message for the user; always terminated. */
+struct config_error {
+	char text[512];
+};
+
+/* Defaults. config_fini() frees what @c owns; the struct is the caller's. */
+int config_init(struct vm_config *c);
+void config_fini(struct vm_config *c);
+
+/* Read an ini file into @c. 0, or -errno with @e filled. */
+int config_read_file(struct vm_config *c, const char *path,
+		     struct config_error *e);
+
+/* The same for @len bytes of text; @name stands for the file in messages. */
+int config_read_text(struct vm_config *c, const char *text, size_t len,
+		     const char *name, struct config_error *e);
+
+/*
+ * Set what the long option --@option (without dashes) means. The first
+ * --disk of a command line replaces the disks of the files, later ones add.
+ */
+int config_set_option(struct vm_config *c, const char *option,
+		      const char *value, struct config_error *e);
+
+/* Cross-checks within @c (kernel given, initrd only with Linux or PVH ...). */
+int config_validate(const struct vm_config *c, struct config_error *e);
+
+/*
+ * The kernel command line that counts: the user's, or the default for a disk
+ * root (ARCHITECTURE: "console=ttyS0 root=/dev/vda rw reboot=k panic=-1" when
+ * there is a disk; without one "console=ttyS0 reboot=k panic=-1").
+ */
+const char *config_cmdline(const struct vm_config *c);
+
+/* The whole effective configuration as an ini file that reads back equal. */
+void config_dump(const struct vm_config *c, FILE *out);
+
+/* One row of the setter table, for the option parser, --help and tests. */
+struct config_setting {
+	const char *section;  /* "vm", "kernel"; "disk" for --disk itself */
+	const char *key;      /* NULL for --disk: its keys are in the help */
+	const char *option;   /* long option; NULL: key of a group */
+	char short_option;    /* 'v', or 0 */
+	const char *metavar;  /* NULL: takes no value (a counted flag) */
+	const char *format;   /* what a value looks like, for errors */
+	const char *fallback; /* the default, as text */
+	const char *help;
+};
+
+/* The table: row @i, or NULL past the end. */
+const struct config_setting *config_setting(size_t i);
+
+#endif

@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# run-tests.sh PROGRAM... - run test programs, show what failed, count.
+#
+# A program prints TAP ("ok N - claim", "not ok N - claim", "# SKIP reason") and
+# exits 0 pass, 1 fail, 77 skip, 124 timeout. A program that exits non-zero
+# without a "not ok", or prints no result at all, counts as one failure. The
+# last line printed is "N passed, N failed, N skipped".
+#
+# TEST_TIMEOUT=SECONDS bounds each program (default 300).
+set -u
+
+limit=${TEST_TIMEOUT:-300}
+passed=0 failed=0 skipped=0
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+for prog in "$@"; do
+	start=$(date +%s)
+	timeout -k 5 "$limit" "$prog" >"$log" 2>&1 </dev/null
+	status=$?
+	took=$(($(date +%s) - start))
+
+	s=$(grep -ciE '^ok .*# skip' "$log")
+	p=$(($(grep -cE '^ok ' "$log") - s))
+	f=$(grep -cE '^not ok ' "$log")
+	if [ $status -eq 77 ]; then
+		s=$((s + 1))
+		reason=$(tail -n 1 "$log")
+		echo "SKIP $prog: $reason"
+	elif [ $status -ne 0 ] && [ "$f" -eq 0 ]; then
+		f=1
+	elif [ $((p + f + s)) -eq 0 ]; then
+		echo "$prog printed no result" >>"$log"
+		f=1
+	fi
+
+	if [ "$f" -gt 0 ]; then
+		echo "FAIL $prog (status $status, ${took}s)"
+		sed 's/^/     | /' "$log" | tail -n 60
+	elif [ $status -ne 77 ]; then
+		printf 'PASS %s (%d tests, %ds)\n' "$prog" "$p" "$took"
+		grep -iE '^ok .*# skip' "$log" | sed 's/^/     | /'
+	fi
+	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+done
+
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]
