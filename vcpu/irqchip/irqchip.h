@@ -8,9 +8,15 @@
  * drives its IO-APIC pin only. Pins send MSI messages into the irq_sink that
  * the engine connects; the PIC's output goes to its extint().
  *
- * Threads: everything but create, destroy and connect: any thread; each chip
- * has its own lock, no lock is held while the sink is called... except where
- * irqchip.c says why.
+ * The sink's @gsi is the number of the pin: IRQ 0 arrives as 2, the way the
+ * MADT tells it to kernels. Line 2 is the PIC's cascade: it reaches nothing.
+ *
+ * Threads: everything but create, destroy and connect: any thread. The sink
+ * is called with the lock of the pin (or of the PIC) held, so that it sees
+ * route() before the trigger() that it is for, and changes of INTR in order
+ * (ioapic.c, pic.c). So a sink's functions must not call the chips, and who
+ * calls irqchip_eoi() or irqchip_ack_pic() must hold no lock that the sink's
+ * functions take. Lock order: device, then chip, then sink.
  */
 #ifndef MINIVMM_VCPU_IRQCHIP_IRQCHIP_H
 #define MINIVMM_VCPU_IRQCHIP_IRQCHIP_H
@@ -27,10 +33,16 @@ struct irqchip;
 int irqchip_create(struct irqchip **out, struct bus *bus);
 void irqchip_destroy(struct irqchip *c);
 
-/* Where messages go from now on. The engine's, during its create. */
+/*
+ * Where messages go from now on. The engine's, during its create; NULL during
+ * its destroy.
+ */
 void irqchip_connect(struct irqchip *c, struct irq_sink *s);
 
-/* The line of @gsi (< LAYOUT_GSIS). Lives as long as the chips. */
+/*
+ * The line of @gsi, NULL when there is none (>= LAYOUT_GSIS). Lives as long as
+ * the chips.
+ */
 struct irq_line *irqchip_line(struct irqchip *c, unsigned int gsi);
 
 /*
