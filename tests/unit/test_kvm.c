@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: MIT
+/*
+ * test_kvm.c - the KVM engine on the real /dev/kvm, with a few bytes of
+ * real-mode code. Skipped where there is no KVM.
+ */
+#include "tests/unit/unit.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/checked.h"
+#include "base/fd.h"
+#include "memory/bus.h"
+#include "memory/irq.h"
+#include "memory/ram.h"
+#include "vcpu/engine.h"
+#include "vcpu/irqchip/irqchip.h"
+#include "vcpu/state.h"
+
+#define CODE 0x1000
+
+/* A device on one port that remembers, and ends the run by a kick. */
+struct port {
+	struct bus_dev dev;
+	struct vcpu *kick;
+	uint64_t val;
+	unsigned int len, writes;
+};
+
+struct vm {
+	struct ram *ram;
+	struct bus *bus;
+	struct irqchip *chip;
+	const struct engine_ops *ops;
+	struct engine *engine;
+	struct vcpu *vcpu;
+	struct port port;
+	struct cpu_state st;
+};
+
+static uint64_t port_read(struct bus_dev *d, uint64_t off, unsigned int len)
+{
+	(void)d;
+	(void)off;
+	(void)len;
+	return 0x11223344;
+}
+
+static void port_write(struct bus_dev *d, uint64_t off, unsigned int len,
+		       uint64_t val)
+{
+	struct port *p = container_of(d, struct port, dev);
+
+	(void)off;
+	p->val = val;
+	p->len = len;
+	p->writes++;
+	if (p->kick)
+		p->kick->engine->ops->kick(p->kick);
+}
+
+static const struct bus_ops port_ops = { port_read, port_write };
+
+static int set_up(void **state)
+{
+	static _Alignas(64) struct vm vm;
+	struct engine_params p;
+	char why[256];
+
+	memset(&vm, 0, sizeof(vm));
+	*state = NULL;
+	if (engine_select("kvm", &vm.ops, why, sizeof(why))) {
+		print_message("# %s\n", why);
+		return 0;
+	}
+	assert_int_equal(ram_create(&vm.ram, 2 << 20), 0);
+	assert_int_equal(bus_create(&vm.bus), 0);
+	assert_int_equal(irqchip_create(&vm.chip, vm.bus), 0);
+	p = (struct engine_params){ vm.ram, vm.bus, vm.chip, 2 };
+	assert_int_equal(vm.ops->create(&vm.engine, &p), 0);
+	assert_int_equal(vm.ops->vcpu_create(vm.engine, 0, &vm.vcpu), 0);
+	vm.port.dev = (struct bus_dev){ "port", 0x80, 4, &port_ops };
+	vm.port.kick = vm.vcpu;
+	assert_int_equal(bus_add(vm.bus, BUS_PIO, &vm.port.dev), 0);
+	*state = &vm;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct vm *vm = *state;
+
+	if (!vm)
+		return 0;
+	vm->ops->vcpu_destroy(vm->vcpu);
+	vm->ops->destroy(vm->engine);
+	irqchip_destroy(vm->chip);
+	bus_destroy(vm->bus);
+	ram_destroy(vm->ram);
+	return 0;
+}
+
+static struct vm *vm_or_skip(void **state)
+{
+	if (!*state)
+		skip();
+	return *state;
+}
+
+/* Real mode, CS base 0, at CODE. */
+static void load(struct vm *vm, const uint8_t *code, size_t len)
+{
+	assert_int_equal(ram_write(vm->ram, CODE, code, len), 0);
+	assert_int_equal(vm->ops->get_state(vm->vcpu, &vm->st), 0);
+	vm->st.seg[CPU_CS].base = 0;
+	vm->st.seg[CPU_CS].selector = 0;
+	vm->st.rip = CODE;
+	vm->st.gpr[CPU_RSP] = 0x8000;
+	assert_int_equal(vm->ops->set_state(vm->vcpu, &vm->st), 0);
+}
+
+static enum vcpu_exit run(struct vm *vm)
+{
+	enum vcpu_exit why;
+
+	assert_int_equal(vm->ops->run(vm->vcpu, &why), 0);
+	return why;
+}
+
+static void state_round_trips(void **state)
+{
+	static _Alignas(64) struct cpu_state back;
+	struct vm *vm = vm_or_skip(state);
+	size_t i;
+
+	assert_int_equal(vm->ops->get_state(vm->vcpu, &vm->st), 0);
+	for (i = 0; i < CPU_NR_GPRS; i++)
+		vm->st.gpr[i] = 0x0123456789abcdefull * (i + 1);
+	vm->st.rip = 0x123456;
+	vm->st.msr.lstar = 0xffffffff81000000ull;
+	vm->st.msr.pat = 0x0007010600070106ull;
+	vm->st.dr[0] = 0x4000;
+	vm->st.seg[CPU_GS].base = 0xffff888000000000ull;
+	vm->st.seg[CPU_TR].selector = 0x40;
+	assert_int_equal(vm->ops->set_state(vm->vcpu, &vm->st), 0);
+	assert_int_equal(vm->ops->get_state(vm->vcpu, &back), 0);
+
+	assert_memory_equal(back.gpr, vm->st.gpr, sizeof(back.gpr));
+	assert_int_equal(back.rip, vm->st.rip);
+	assert_memory_equal(back.seg, vm->st.seg, sizeof(back.seg));
+	assert_memory_equal(back.dr, vm->st.dr, sizeof(back.dr));
+	assert_memory_equal(back.xsave, vm->st.xsave, sizeof(back.xsave));
+	assert_memory_equal(back.lapic, vm->st.lapic, sizeof(back.lapic));
+	assert_int_equal(back.cr0, vm->st.cr0);
+	assert_int_equal(back.apic_base, vm->st.apic_base);
+	assert_int_equal(back.mp_state, vm->st.mp_state);
+	/* The clock goes on. */
+	assert_true(back.msr.tsc >= vm->st.msr.tsc);
+	back.msr.tsc = vm->st.msr.tsc;
+	assert_memory_equal(&back.msr, &vm->st.msr, sizeof(back.msr));
+}
+
+static void output_reaches_the_bus_and_a_kick_ends_the_run(void **state)
+{
+	/* mov al, 0x42; out 0x80, al; jmp $ */
+	static const uint8_t code[] = { 0xb0, 0x42, 0xe6, 0x80, 0xeb, 0xfe };
+	struct vm *vm = vm_or_skip(state);
+
+	load(vm, code, sizeof(code));
+	assert_int_equal(run(vm), VCPU_EXIT_KICKED);
+	assert_int_equal(vm->port.val, 0x42);
+	assert_int_equal(vm->port.len, 1);
+}
+
+static void input_comes_from_the_bus(void **state)
+{
+	/* in eax, 0x80; out 0x80, eax; jmp $ */
+	static const uint8_t code[] = { 0x66, 0xe5, 0x80, 0x66,
+					0xe7, 0x80, 0xeb, 0xfe };
+	struct vm *vm = vm_or_skip(state);
+
+	load(vm, code, sizeof(code));
+	assert_int_equal(run(vm), VCPU_EXIT_KICKED);
+	assert_int_equal(vm->port.val, 0x11223344);
+	assert_int_equal(vm->port.len, 4);
+}
+
+static void string_output_writes_every_byte(void **state)
+{
+	/* mov si, 0x2000; mov cx, 3; mov dx, 0x81; cld; rep outsb;
+	 * out 0x80, al; jmp $ */
+	static const uint8_t code[] = { 0xbe, 0x00, 0x20, 0xb9, 0x03, 0x00,
+					0xba, 0x81, 0x00, 0xfc, 0xf3, 0x6e,
+					0xe6, 0x80, 0xeb, 0xfe };
+	struct vm *vm = vm_or_skip(state);
+	unsigned int tries;
+
+	ram_write(vm->ram, 0x2000, "abc", 3);
+	load(vm, code, sizeof(code));
+	for (tries = 0; vm->port.writes < 4 && tries < 8; tries++)
+		assert_int_equal(run(vm), VCPU_EXIT_KICKED);
+	assert_int_equal(vm->port.writes, 4);
+}
+
+static void kick_before_the_run_ends_it_at_once(void **state)
+{
+	static const uint8_t code[] = { 0xeb, 0xfe }; /* jmp $ */
+	struct vm *vm = vm_or_skip(state);
+
+	load(vm, code, sizeof(code));
+	vm->ops->kick(vm->vcpu);
+	assert_int_equal(run(vm), VCPU_EXIT_KICKED);
+}
+
+static void *kick_soon(void *arg)
+{
+	const struct timespec soon = { 0, 20000000 };
+	struct vm *vm = arg;
+
+	nanosleep(&soon, NULL);
+	vm->ops->kick(vm->vcpu);
+	return NULL;
+}
+
+static void kick_from_another_thread_ends_an_endless_loop(void **state)
+{
+	static const uint8_t code[] = { 0xeb, 0xfe };
+	struct vm *vm = vm_or_skip(state);
+	pthread_t t;
+
+	load(vm, code, sizeof(code));
+	pthread_create(&t, NULL, kick_soon, vm);
+	assert_int_equal(run(vm), VCPU_EXIT_KICKED);
+	pthread_join(t, NULL);
+}
+
+static void kick_wakes_a_halted_cpu(void **state)
+{
+	static const uint8_t code[] = { 0xfa, 0xf4, 0xeb, 0xfd }; /* cli; hlt */
+	struct vm *vm = vm_or_skip(state);
+	pthread_t t;
+
+	load(vm, code, sizeof(code));
+	pthread_create(&t, NULL, kick_soon, vm);
+	assert_int_equal(run(vm), VCPU_EXIT_KICKED);
+	pthread_join(t, NULL);
+}
+
+static void triple_fault_is_a_shutdown(void **state)
+{
+	static const uint8_t code[] = { 0x0f, 0x0b }; /* ud2 */
+	struct vm *vm = vm_or_skip(state);
+
+	load(vm, code, sizeof(code));
+	/* Protected mode: real mode's vectors have no limit everywhere. */
+	vm->st.cr0 |= 1;
+	vm->st.seg[CPU_CS] = (struct cpu_segment){ .limit = 0xffffffff,
+						   .selector = 8,
+						   .access = 0xc09b };
+	vm->st.seg[CPU_SS] = (struct cpu_segment){ .limit = 0xffffffff,
+						   .selector = 16,
+						   .access = 0xc093 };
+	vm->st.idtr = (struct cpu_table){ 0, 0 };
+	assert_int_equal(vm->ops->set_state(vm->vcpu, &vm->st), 0);
+	assert_int_equal(run(vm), VCPU_EXIT_SHUTDOWN);
+}
+
+static void dirty_log_has_the_page_the_guest_wrote(void **state)
+{
+	/* mov [0x5000], al; out 0x80, al; jmp $ */
+	static const uint8_t code[] = {
+		0xa2, 0x00, 0x50, 0xe6, 0x80, 0xeb, 0xfe
+	};
+	struct vm *vm = vm_or_skip(state);
+	uint64_t map[8];
+
+	load(vm, code, sizeof(code));
+	assert_int_equal(ram_dirty_start(vm->ram), 0);
+	assert_int_equal(run(vm), VCPU_EXIT_KICKED);
+	assert_int_equal(ram_dirty_fetch(vm->ram, 0, map), 0);
+	assert_true(map[0] & 1 << 5);
+	assert_false(map[0] & 1 << 6);
+	ram_dirty_stop(vm->ram);
+}
+
+static void doorbell_rings_without_an_exit(void **state)
+{
+	/* mov eax, 1; mov [ebx], eax; out 0x80, al; jmp $ */
+	static const uint8_t code[] = { 0x66, 0xb8, 1,	  0,	0,
+					0,    0x67, 0x66, 0x89, 0x03,
+					0xe6, 0x80, 0xeb, 0xfe };
+	struct vm *vm = vm_or_skip(state);
+	struct bus_dev window = { "window", 0x300000, 0x1000, &port_ops };
+	struct bus_doorbell bell = { 0x300050, 4, 1, fd_event_create() };
+
+	assert_int_equal(bus_add(vm->bus, BUS_MMIO, &window), 0);
+	assert_int_equal(bus_add_doorbell(vm->bus, &bell), 0);
+	load(vm, code, sizeof(code));
+	vm->st.gpr[CPU_RBX] = 0x300050;
+	vm->st.seg[CPU_DS].limit = 0xffffffff;
+	vm->st.seg[CPU_DS].access |= CPU_SEG_G;
+	assert_int_equal(vm->ops->set_state(vm->vcpu, &vm->st), 0);
+	assert_int_equal(run(vm), VCPU_EXIT_KICKED);
+	assert_int_equal(fd_event_drain(bell.fd), 1);
+	assert_int_equal(vm->port.writes, 1); /* the port only */
+	bus_del_doorbell(vm->bus, &bell);
+	close(bell.fd);
+}
+
+static bool irr_has(const struct cpu_state *st, unsigned int vector)
+{
+	uint32_t word;
+
+	memcpy(&word, st->lapic + 0x200 + vector / 32 * 16, sizeof(word));
+	return word >> (vector % 32) & 1;
+}
+
+static void write_ioapic(struct vm *vm, uint32_t reg, uint32_t val)
+{
+	bus_write(vm->bus, BUS_MMIO, LAYOUT_IOAPIC, 4, reg);
+	bus_write(vm->bus, BUS_MMIO, LAYOUT_IOAPIC + 0x10, 4, val);
+}
+
+static void interrupt_line_reaches_the_local_apic(void **state)
+{
+	struct vm *vm = vm_or_skip(state);
+	const uint32_t svr = 0x1ff;
+	int tries;
+
+	assert_int_equal(vm->ops->get_state(vm->vcpu, &vm->st), 0);
+	memcpy(vm->st.lapic + 0xf0, &svr, sizeof(svr));
+	assert_int_equal(vm->ops->set_state(vm->vcpu, &vm->st), 0);
+
+	write_ioapic(vm, 0x10 + 2 * 30 + 1, 0); /* GSI 30 to APIC 0 */
+	write_ioapic(vm, 0x10 + 2 * 30, 0x77);
+	irq_pulse(irqchip_line(vm->chip, 30));
+	for (tries = 0; tries < 100; tries++) {
+		assert_int_equal(vm->ops->get_state(vm->vcpu, &vm->st), 0);
+		if (irr_has(&vm->st, 0x77))
+			return;
+		usleep(1000);
+	}
+	fail_msg("vector 0x77 never arrived");
+}
+
+#define KVM_TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+static const struct CMUnitTest tests[] = {
+	KVM_TEST(state_round_trips),
+	KVM_TEST(output_reaches_the_bus_and_a_kick_ends_the_run),
+	KVM_TEST(input_comes_from_the_bus),
+	KVM_TEST(string_output_writes_every_byte),
+	KVM_TEST(kick_before_the_run_ends_it_at_once),
+	KVM_TEST(kick_from_another_thread_ends_an_endless_loop),
+	KVM_TEST(kick_wakes_a_halted_cpu),
+	KVM_TEST(triple_fault_is_a_shutdown),
+	KVM_TEST(dirty_log_has_the_page_the_guest_wrote),
+	KVM_TEST(doorbell_rings_without_an_exit),
+	KVM_TEST(interrupt_line_reaches_the_local_apic),
+};
+
+UNIT_MAIN(tests)
