@@ -20,6 +20,8 @@ for prog in "$@"; do
 	status=$?
 	took=$(($(date +%s) - start))
 
+	# cmocka 1.1 calls what skip() left "not ok N # SKIP name".
+	sed -i -E 's/^not (ok [0-9]+ # SKIP)/\1/' "$log"
 	s=$(grep -ciE '^ok .*# skip' "$log")
 	p=$(($(grep -cE '^ok ' "$log") - s))
 	f=$(grep -cE '^not ok ' "$log")
