@@ -36,6 +36,8 @@ typedef uint64_t gpa_t;
 #define LAYOUT_FLAT_IMAGE  0x10000ull /* --boot flat: 1000:0000, real mode */
 #define LAYOUT_CMDLINE	   0x20000ull
 #define LAYOUT_CMDLINE_MAX 0x10000ull
+#define LAYOUT_SETUP_DATA  0x30000ull /* Linux: random seed, device tree */
+#define LAYOUT_SETUP_END   0x90000ull
 #define LAYOUT_EBDA	   0x9fc00ull /* e820: reserved from here to 1 MiB */
 #define LAYOUT_ACPI	   0xe0000ull /* RSDP first: found by a scan too */
 #define LAYOUT_ACPI_END	   0x100000ull

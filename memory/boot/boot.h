@@ -5,6 +5,8 @@
  * boot_load() recognises the kernel, loads it with its initrd, writes the
  * structures its protocol asks for (zero page, start info, ACPI tables, page
  * tables, device tree) and says in what state the first CPU starts.
+ *
+ * One thread, before any vCPU runs.
  */
 #ifndef MINIVMM_MEMORY_BOOT_BOOT_H
 #define MINIVMM_MEMORY_BOOT_BOOT_H
@@ -18,7 +20,11 @@
 struct ram;
 
 enum boot_protocol {
-	BOOT_AUTO, /* bzImage -> linux; ELF -> pvh with a PVH note, else linux */
+	/*
+	 * bzImage -> linux; ELF -> pvh with a PVH note and no device tree to
+	 * hand over, else linux
+	 */
+	BOOT_AUTO,
 	BOOT_LINUX, /* 64-bit entry with a zero page: bzImage or ELF vmlinux */
 	BOOT_PVH,   /* 32-bit entry with an hvm_start_info: ELF with the note */
 	BOOT_FLAT,  /* raw image at LAYOUT_FLAT_IMAGE, started in real mode */
@@ -49,6 +55,18 @@ enum boot_mode {
 	BOOT_MODE_LONG64, /* flat 64-bit, identity-mapped first 4 GiB */
 };
 
+/*
+ * Selectors of the GDT at LAYOUT_BOOT_GDT: flat segments that fit the mode,
+ * where the 64-bit boot protocol wants __BOOT_CS and __BOOT_DS, and a busy
+ * TSS. Not there in BOOT_MODE_REAL.
+ */
+enum {
+	BOOT_SEL_CODE = 0x10,
+	BOOT_SEL_DATA = 0x18,
+	BOOT_SEL_TSS = 0x20,
+	BOOT_GDT_SIZE = 0x30, /* a TSS takes two slots in long mode */
+};
+
 /* How the first CPU starts; vcpu/x86/entry.c makes a cpu_state of it. */
 struct boot_entry {
 	enum boot_mode mode;
@@ -57,7 +75,8 @@ struct boot_entry {
 };
 
 /*
- * Load everything into @ram. 0, or -errno with one clear line in @why (what
+ * Load everything into @ram, which must be as ram_create() made it: what has
+ * to be zero is not written. 0, or -errno with one clear line in @why (what
  * is wrong with which file, and what was expected).
  */
 int boot_load(struct ram *ram, const struct boot_params *p,
