@@ -12,7 +12,8 @@ struct cpu_state;
 void x86_reset_state(struct cpu_state *st, unsigned int apic_id);
 
 /*
- * Change what the boot protocol of @entry defines in a state made by
+ * Change what the boot protocol of @entry defines, and what firmware would
+ * have done before (caches, FPU, virtual wire mode), in a state made by
  * x86_reset_state(). The GDT and page tables it names are in guest RAM
  * already (boot_load()).
  */
