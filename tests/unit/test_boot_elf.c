@@ -218,37 +218,12 @@ static void auto_takes_the_linux_entry_for_a_device_tree(void **state)
 	guest_free(&g);
 }
 
-struct tiny_elf32 {
-	Elf32_Ehdr h;
-	Elf32_Phdr ph[2];
-	uint32_t note[5];
-	uint8_t text[64];
-};
-
 static struct tiny_elf32 elf32(void)
 {
-	return (struct tiny_elf32){
-		.h = {
-			.e_ident = { 0x7f, 'E', 'L', 'F', ELFCLASS32,
-				     ELFDATA2LSB, EV_CURRENT },
-			.e_type = ET_EXEC,
-			.e_machine = EM_386,
-			.e_entry = 0x100000,
-			.e_phoff = offsetof(struct tiny_elf32, ph),
-			.e_phentsize = sizeof(Elf32_Phdr),
-			.e_phnum = 2,
-		},
-		.ph = {
-			{ .p_type = PT_LOAD,
-			  .p_offset = offsetof(struct tiny_elf32, text),
-			  .p_paddr = 0x100000, .p_filesz = 64,
-			  .p_memsz = 64 },
-			{ .p_type = PT_NOTE,
-			  .p_offset = offsetof(struct tiny_elf32, note),
-			  .p_filesz = 20, .p_memsz = 20 },
-		},
-		.note = { 4, 4, 18, 0x006e6558, 0x100008 },
-	};
+	struct tiny_elf32 e;
+
+	tiny_elf32_init(&e);
+	return e;
 }
 
 static void elf32_starts_with_pvh(void **state)
