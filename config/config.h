@@ -8,6 +8,9 @@
  * exists in one exists in the other. Nothing here opens a disk or knows a
  * device: cross-checks against the host are the business of cmd/.
  *
+ *   readers: ini.c, cmd/options.c -> set_key.c -> set.c: the row's setter
+ *   setters: set_value.c, set_disk.c; their texts come back in dump.c
+ *
  * Errors are text for the user: "vm.ini:3: memory: ..." or "--memory: ...".
  * One thread.
  */
@@ -43,12 +46,13 @@ enum config_serial {
 };
 
 struct config_disk {
-	char *name; /* of the ini section; "disk0".. from the command line */
-	char *path;
+	char *name;   /* of the ini section; "disk0".. from the command line */
+	char *path;   /* NULL until config_validate() is content */
 	char *serial; /* NULL: none */
 	bool readonly;
 	bool direct;	     /* O_DIRECT */
 	unsigned int queues; /* 1 .. 16 */
+	bool from_option;    /* --disk, not a section of a file */
 };
 
 struct vm_config {
@@ -58,6 +62,7 @@ struct vm_config {
 	unsigned int cpus;
 	char *accel; /* "auto" or an engine's name */
 	enum config_io io;
+	bool fixed_buffers;   /* pin guest RAM, register it with io_uring */
 	unsigned int timeout; /* seconds; 0: none */
 	bool rng;
 	enum config_serial serial;
@@ -84,22 +89,35 @@ struct config_error {
 int config_init(struct vm_config *c);
 void config_fini(struct vm_config *c);
 
-/* Read an ini file into @c. 0, or -errno with @e filled. */
+/*
+ * Read an ini file into @c, on top of what is there: a later file overrides
+ * an earlier one key by key, disks with the same name included. Relative
+ * paths in it are relative to its folder. 0, or -errno with @e filled; @c may
+ * hold a part of the file then.
+ */
 int config_read_file(struct vm_config *c, const char *path,
 		     struct config_error *e);
 
-/* The same for @len bytes of text; @name stands for the file in messages. */
+/*
+ * The same for @len bytes of text; @name stands for the file, in messages
+ * and for the folder that paths are relative to.
+ */
 int config_read_text(struct vm_config *c, const char *text, size_t len,
 		     const char *name, struct config_error *e);
 
 /*
- * Set what the long option --@option (without dashes) means. The first
- * --disk of a command line replaces the disks of the files, later ones add.
+ * Set what the long option --@option (without dashes) means; @value is NULL
+ * for an option without a metavar. The first --disk of a command line
+ * replaces the disks of the files, later ones add. Files come first: then the
+ * command line overrides them. 0, or -errno with @e filled.
  */
 int config_set_option(struct vm_config *c, const char *option,
 		      const char *value, struct config_error *e);
 
-/* Cross-checks within @c (kernel given, initrd only with Linux or PVH ...). */
+/*
+ * Cross-checks within @c (kernel given, initrd only with Linux or PVH, no
+ * file in two roles ...). 0, or -EINVAL with @e filled.
+ */
 int config_validate(const struct vm_config *c, struct config_error *e);
 
 /*
@@ -109,7 +127,10 @@ int config_validate(const struct vm_config *c, struct config_error *e);
  */
 const char *config_cmdline(const struct vm_config *c);
 
-/* The whole effective configuration as an ini file that reads back equal. */
+/*
+ * The whole effective configuration as an ini file that reads back equal.
+ * Relative paths stay as they are: relative to the current folder.
+ */
 void config_dump(const struct vm_config *c, FILE *out);
 
 /* One row of the setter table, for the option parser, --help and tests. */

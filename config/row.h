@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * row.h - what a row of the setter table is made of. For config/ only.
+ */
+#ifndef MINIVMM_CONFIG_ROW_H
+#define MINIVMM_CONFIG_ROW_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config/config.h"
+
+/* Room for the text of any value that is not a string of its own */
+#define CONFIG_VALUE_MAX 4200
+
+struct config_row;
+
+/* How values of one kind are read and written. */
+struct config_type {
+	/*
+	 * Set the row's field of @obj (a vm_config or a config_disk) from
+	 * @value. NULL values reach counted flags only. @dir: what a relative
+	 * path is relative to, with a slash at its end; NULL or "" for the
+	 * current folder. 0; -EINVAL
+	 * for a value that is not what row->pub.format says; -ENOMEM; or
+	 * another error with @e filled.
+	 */
+	int (*set)(const struct config_row *row, void *obj, const char *value,
+		   const char *dir, struct config_error *e);
+	/*
+	 * The field as text, in @buf (CONFIG_VALUE_MAX bytes) or in @obj;
+	 * NULL when it is not set. NULL member: nothing to print.
+	 */
+	const char *(*get)(const struct config_row *row, const void *obj,
+			   char *buf);
+};
+
+struct config_row {
+	struct config_setting pub;
+	const struct config_type *type;
+	size_t field;		    /* offset in vm_config or config_disk */
+	uint64_t min, max;	    /* of the number, or of the text's length */
+	uint64_t step;		    /* 0: any number in between */
+	const char *const *choices; /* NULL-terminated; the index is kept */
+};
+
+extern const struct config_type config_type_size;   /* uint64_t */
+extern const struct config_type config_type_number; /* unsigned int */
+extern const struct config_type config_type_count;  /* number or flag */
+extern const struct config_type config_type_switch; /* bool */
+extern const struct config_type config_type_choice; /* enum */
+extern const struct config_type config_type_word;   /* char *, a choice */
+extern const struct config_type config_type_text;   /* char * */
+extern const struct config_type config_type_path;   /* char * */
+extern const struct config_type config_type_serial; /* of vm_config */
+extern const struct config_type config_type_disk;   /* a whole --disk */
+
+/* The row of @key in @section ("vm", "kernel", "disk"), or NULL. */
+const struct config_row *config_row_find(const char *section, const char *key);
+
+/* Row @i of the table, or NULL past the end. */
+const struct config_row *config_row(size_t i);
+
+/*
+ * Run the row's setter; on failure @e says "expected ...; got ...", without
+ * the name of the setting.
+ */
+int config_row_set(const struct config_row *row, void *obj, const char *value,
+		   const char *dir, struct config_error *e);
+
+/* Set the rows of @section in @obj to their defaults. 0 or -errno. */
+int config_row_defaults(const char *section, void *obj);
+
+/* " (did you mean '%s'?)", or what a list of the keys of @section says. */
+void config_row_hint(const char *section, const char *key, char *buf,
+		     size_t len);
+
+/* Replace the string at @field by a copy of @value. 0 or -ENOMEM. */
+int config_replace(char **field, const char *value);
+
+#endif

@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: MIT
+/*
+ * set.c - the setter table: every setting of a virtual machine, once.
+ *
+ * To add a setting: a member in config.h, a row here, a paragraph in both
+ * minivmm.1 and minivmm.ini.5 (make check-man says when one is missing).
+ */
+#include "config/set.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "config/row.h"
+
+static const char *const accel_names[] = { "auto", "kvm", "dbt", "interp",
+					   NULL };
+/* In the order of enum config_io and enum config_boot */
+static const char *const io_names[] = { "auto", "uring", "poll", NULL };
+static const char *const boot_names[] = { "auto", "linux", "pvh", "flat",
+					  NULL };
+
+#define VM(member)   offsetof(struct vm_config, member)
+#define DISK(member) offsetof(struct config_disk, member)
+
+static const struct config_row rows[] = {
+	{
+		.pub = {
+			.section = "kernel", .key = "kernel",
+			.option = "kernel", .metavar = "FILE",
+			.format = "a file name",
+			.help = "kernel: bzImage, ELF or flat image",
+		},
+		.type = &config_type_path, .field = VM(kernel),
+	},
+	{
+		.pub = {
+			.section = "kernel", .key = "initrd",
+			.option = "initrd", .metavar = "FILE",
+			.format = "a file name",
+			.help = "initial RAM disk",
+		},
+		.type = &config_type_path, .field = VM(initrd),
+	},
+	{
+		.pub = {
+			.section = "kernel", .key = "cmdline",
+			.option = "cmdline", .metavar = "TEXT",
+			.format = "one line of at most 2047 bytes",
+			.help = "kernel command line",
+		},
+		.type = &config_type_text, .field = VM(cmdline),
+		.max = CONFIG_CMDLINE_MAX,
+	},
+	{
+		.pub = {
+			.section = "kernel", .key = "boot",
+			.option = "boot", .metavar = "auto|linux|pvh|flat",
+			.format = "auto, linux, pvh or flat",
+			.fallback = "auto",
+			.help = "boot protocol",
+		},
+		.type = &config_type_choice, .field = VM(boot),
+		.choices = boot_names,
+	},
+	{
+		.pub = {
+			.section = "kernel", .key = "device-tree",
+			.option = "device-tree", .metavar = "on|off",
+			.format = "on or off",
+			.fallback = "off",
+			.help = "hand a device tree to the kernel",
+		},
+		.type = &config_type_switch, .field = VM(device_tree),
+	},
+	{
+		.pub = {
+			.section = "vm", .key = "memory",
+			.option = "memory", .short_option = 'm',
+			.metavar = "SIZE",
+			.format = "a size from 1M to 64G in steps of 4K, "
+				  "such as 512M",
+			.fallback = "256M",
+			.help = "guest RAM, 1M to 64G",
+		},
+		.type = &config_type_size, .field = VM(memory),
+		.min = 1ull << 20, .max = 64ull << 30, .step = 4096,
+	},
+	{
+		.pub = {
+			.section = "vm", .key = "cpus",
+			.option = "cpus", .short_option = 'c',
+			.metavar = "N",
+			.format = "a number from 1 to 64",
+			.fallback = "1",
+			.help = "virtual CPUs, 1 to 64",
+		},
+		.type = &config_type_number, .field = VM(cpus),
+		.min = 1, .max = 64,
+	},
+	{
+		.pub = {
+			.section = "disk", .key = NULL,
+			.option = "disk", .metavar = "FILE[,key=value...]",
+			.format = "FILE[,readonly=on|off][,direct=on|off]"
+				  "[,serial=TEXT][,queues=N]",
+			.help = "disk: readonly, direct, serial, queues",
+		},
+		.type = &config_type_disk,
+	},
+	{
+		.pub = {
+			.section = "disk", .key = "file",
+			.format = "a file name",
+			.help = "image file or block device",
+		},
+		.type = &config_type_path, .field = DISK(path),
+	},
+	{
+		.pub = {
+			.section = "disk", .key = "readonly",
+			.format = "on or off", .fallback = "off",
+			.help = "refuse writes",
+		},
+		.type = &config_type_switch, .field = DISK(readonly),
+	},
+	{
+		.pub = {
+			.section = "disk", .key = "direct",
+			.format = "on or off", .fallback = "off",
+			.help = "bypass the page cache of the host",
+		},
+		.type = &config_type_switch, .field = DISK(direct),
+	},
+	{
+		.pub = {
+			.section = "disk", .key = "serial",
+			.format = "1 to 20 bytes of text",
+			.help = "serial number that the guest sees",
+		},
+		.type = &config_type_text, .field = DISK(serial),
+		.min = 1, .max = CONFIG_SERIAL_MAX,
+	},
+	{
+		.pub = {
+			.section = "disk", .key = "queues",
+			.format = "a number from 1 to 16", .fallback = "1",
+			.help = "request queues",
+		},
+		.type = &config_type_number, .field = DISK(queues),
+		.min = 1, .max = 16,
+	},
+	{
+		.pub = {
+			.section = "vm", .key = "serial",
+			.option = "serial", .metavar = "stdio|off|file:PATH",
+			.format = "stdio, off or file:PATH",
+			.fallback = "stdio",
+			.help = "where COM1 goes",
+		},
+		.type = &config_type_serial,
+	},
+	{
+		.pub = {
+			.section = "vm", .key = "rng",
+			.option = "rng", .metavar = "on|off",
+			.format = "on or off",
+			.fallback = "on",
+			.help = "virtio entropy device",
+		},
+		.type = &config_type_switch, .field = VM(rng),
+	},
+	{
+		.pub = {
+			.section = "vm", .key = "accel",
+			.option = "accel", .metavar = "auto|kvm|dbt|interp",
+			.format = "auto, kvm, dbt or interp",
+			.fallback = "auto",
+			.help = "what executes guest code",
+		},
+		.type = &config_type_word, .field = VM(accel),
+		.choices = accel_names,
+	},
+	{
+		.pub = {
+			.section = "vm", .key = "io",
+			.option = "io", .metavar = "auto|uring|poll",
+			.format = "auto, uring or poll",
+			.fallback = "auto",
+			.help = "event loop",
+		},
+		.type = &config_type_choice, .field = VM(io),
+		.choices = io_names,
+	},
+	{
+		.pub = {
+			.section = "vm", .key = "fixed-buffers",
+			.option = "fixed-buffers", .metavar = "on|off",
+			.format = "on or off",
+			.fallback = "off",
+			.help = "pin guest RAM for io_uring",
+		},
+		.type = &config_type_switch, .field = VM(fixed_buffers),
+	},
+	{
+		.pub = {
+			.section = "vm", .key = "timeout",
+			.option = "timeout", .metavar = "SECONDS",
+			.format = "seconds from 0 (no limit) to 31536000",
+			.fallback = "0",
+			.help = "end after so long, status 124",
+		},
+		.type = &config_type_number, .field = VM(timeout),
+		.max = 31536000,
+	},
+	{
+		.pub = {
+			.section = "vm", .key = "name",
+			.option = "name", .metavar = "TEXT",
+			.format = "1 to 64 bytes of text on one line",
+			.fallback = "vm",
+			.help = "name of the machine, for logs",
+		},
+		.type = &config_type_text, .field = VM(name),
+		.min = 1, .max = 64,
+	},
+	{
+		.pub = {
+			.section = "vm", .key = "log-file",
+			.option = "log-file", .metavar = "FILE",
+			.format = "a file name",
+			.help = "where log lines go, not stderr",
+		},
+		.type = &config_type_path, .field = VM(log_file),
+	},
+	{
+		.pub = {
+			.section = "vm", .key = "verbose",
+			.option = "verbose", .short_option = 'v',
+			.format = "a number from 0 to 3",
+			.fallback = "0",
+			.help = "say more; may be repeated",
+		},
+		.type = &config_type_count, .field = VM(verbose), .max = 3,
+	},
+};
+
+const struct config_row *config_row(size_t i)
+{
+	return i < ARRAY_SIZE(rows) ? &rows[i] : NULL;
+}
+
+const struct config_setting *config_setting(size_t i)
+{
+	return i < ARRAY_SIZE(rows) ? &rows[i].pub : NULL;
+}
+
+const struct config_row *config_row_find(const char *section, const char *key)
+{
+	const struct config_row *r;
+
+	for (size_t i = 0; (r = config_row(i)); i++)
+		if (r->pub.key && strcmp(r->pub.key, key) == 0 &&
+		    strcmp(r->pub.section, section) == 0)
+			return r;
+	return NULL;
+}
+
+int config_row_set(const struct config_row *row, void *obj, const char *value,
+		   const char *dir, struct config_error *e)
+{
+	char buf[64];
+	int err;
+
+	e->text[0] = '\0';
+	err = row->type->set(row, obj, value, dir, e);
+	if (!err || e->text[0])
+		return err;
+	if (err == -ENOMEM)
+		config_error_set(e, "out of memory");
+	else if (strlen(value) > row->max && row->max > sizeof(buf))
+		config_error_set(e, "expected %s; got %zu bytes",
+				 row->pub.format, strlen(value));
+	else
+		config_error_set(e, "expected %s; got '%s'", row->pub.format,
+				 config_error_show(value, buf, sizeof(buf)));
+	return err;
+}
+
+int config_row_defaults(const char *section, void *obj)
+{
+	const struct config_row *r;
+	struct config_error e;
+	int err;
+
+	for (size_t i = 0; (r = config_row(i)); i++) {
+		if (!r->pub.fallback || strcmp(r->pub.section, section) != 0)
+			continue;
+		err = config_row_set(r, obj, r->pub.fallback, NULL, &e);
+		if (err)
+			return err;
+	}
+	return 0;
+}

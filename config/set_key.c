@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: MIT
+/*
+ * set_key.c - from the name of a section, key or option to its row, and what
+ * to say when there is none.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "config/nearest.h"
+#include "config/row.h"
+#include "config/set.h"
+
+/* The section that does have @key, or NULL. */
+static const char *home_of_key(const char *key)
+{
+	const struct config_row *r;
+
+	for (size_t i = 0; (r = config_row(i)); i++)
+		if (r->pub.key && strcmp(r->pub.key, key) == 0)
+			return r->pub.section;
+	return NULL;
+}
+
+static void list_keys(const char *section, char *buf, size_t len)
+{
+	const struct config_row *r;
+	const char *sep = "; expected ";
+	size_t used = 0;
+
+	for (size_t i = 0; (r = config_row(i)) && used < len; i++) {
+		if (!r->pub.key || strcmp(r->pub.section, section) != 0)
+			continue;
+		used += (size_t)snprintf(buf + used, len - used, "%s%s", sep,
+					 r->pub.key);
+		sep = ", ";
+	}
+}
+
+void config_row_hint(const char *section, const char *key, char *buf,
+		     size_t len)
+{
+	const char *home = home_of_key(key);
+	const struct config_row *r;
+	struct config_nearest n;
+
+	if (home) {
+		snprintf(buf, len, "; it belongs in [%s%s]", home,
+			 strcmp(home, "disk") ? "" : " NAME");
+		return;
+	}
+	config_nearest_init(&n, key);
+	for (size_t i = 0; (r = config_row(i)); i++)
+		if (r->pub.key && strcmp(r->pub.section, section) == 0)
+			config_nearest_offer(&n, r->pub.key);
+	if (n.best)
+		snprintf(buf, len, "; did you mean '%s'?", n.best);
+	else
+		list_keys(section, buf, len);
+}
+
+static const char disk_prefix[] = "disk ";
+
+/* NAME of "disk NAME", or NULL when @section is no such thing. */
+static const char *disk_of_section(const char *section)
+{
+	size_t n = strlen(disk_prefix);
+
+	if (strncmp(section, disk_prefix, n) != 0)
+		return NULL;
+	return section + n + strspn(section + n, " \t");
+}
+
+static int unknown_section(const char *section, struct config_error *e)
+{
+	struct config_nearest n;
+	char buf[48];
+
+	config_nearest_init(&n, section);
+	config_nearest_offer(&n, "vm");
+	config_nearest_offer(&n, "kernel");
+	config_error_show(section, buf, sizeof(buf));
+	if (n.best)
+		return config_error_set(e,
+					"unknown section [%s]; did you mean "
+					"[%s]?",
+					buf, n.best);
+	return config_error_set(e,
+				"unknown section [%s]; expected [vm], [kernel] "
+				"or [disk NAME]",
+				buf);
+}
+
+int config_enter_section(struct vm_config *c, const char *section,
+			 struct config_error *e)
+{
+	const char *name = disk_of_section(section);
+	struct config_disk *d;
+
+	if (name)
+		return config_disk_find(c, name)
+			       ? 0
+			       : config_disk_add(c, name, &d, e);
+	if (strcmp(section, "vm") == 0 || strcmp(section, "kernel") == 0)
+		return 0;
+	return unknown_section(section, e);
+}
+
+int config_set_key(struct vm_config *c, const char *section, const char *key,
+		   const char *value, const char *dir, struct config_error *e)
+{
+	const char *name = disk_of_section(section);
+	const char *kind = name ? "disk" : section;
+	const struct config_row *r = config_row_find(kind, key);
+	char hint[200] = "", buf[48];
+	void *obj = c;
+	int err;
+
+	if (!r) {
+		config_row_hint(kind, key, hint, sizeof(hint));
+		return config_error_set(e, "unknown key '%s' in [%s]%s",
+					config_error_show(key, buf,
+							  sizeof(buf)),
+					section, hint);
+	}
+	if (name)
+		obj = config_disk_find(c, name);
+	err = config_row_set(r, obj, value, dir, e);
+	if (err)
+		config_error_prefix(e, "%s: ", key);
+	return err;
+}
+
+int config_set_option(struct vm_config *c, const char *option,
+		      const char *value, struct config_error *e)
+{
+	const struct config_row *r;
+	int err;
+
+	for (size_t i = 0; (r = config_row(i)); i++)
+		if (r->pub.option && strcmp(r->pub.option, option) == 0)
+			break;
+	if (!r)
+		return config_error_set(e, "--%s: unknown option", option);
+	if (!value && r->pub.metavar)
+		err = config_error_set(e, "expected %s", r->pub.format);
+	else
+		err = config_row_set(r, c, value, NULL, e);
+	if (err)
+		config_error_prefix(e, "--%s: ", option);
+	return err;
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+/*
+ * validate.c - do the settings fit together? Knows nothing of the host: that
+ * a file exists is not asked here.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "config/config.h"
+#include "config/set.h"
+
+static int check_kernel(const struct vm_config *c, struct config_error *e)
+{
+	if (!c->kernel)
+		return config_error_set(e, "no kernel: expected --kernel FILE, "
+					   "or 'kernel = FILE' in [kernel]");
+	if (c->boot != CONFIG_BOOT_FLAT)
+		return 0;
+	if (c->initrd)
+		return config_error_set(e, "initrd: a flat image (boot = flat) "
+					   "takes none");
+	if (c->cmdline)
+		return config_error_set(e, "cmdline: a flat image (boot = "
+					   "flat) takes none");
+	if (c->device_tree)
+		return config_error_set(e, "device-tree: a flat image (boot = "
+					   "flat) takes none");
+	return 0;
+}
+
+static int check_disk_pair(const struct config_disk *a,
+			   const struct config_disk *b, struct config_error *e)
+{
+	if (strcmp(a->path, b->path) != 0 || (a->readonly && b->readonly))
+		return 0;
+	return config_error_set(e,
+				"disk %s and disk %s: both are %.300s; "
+				"expected readonly=on for both, or two files",
+				a->name, b->name, a->path);
+}
+
+static int check_disks(const struct vm_config *c, struct config_error *e)
+{
+	int err;
+
+	for (size_t i = 0; i < c->nr_disks; i++) {
+		const struct config_disk *d = &c->disks[i];
+
+		if (!d->path)
+			return config_error_set(e,
+						"disk %s: no file: expected "
+						"'file = FILE' in [disk %s]",
+						d->name, d->name);
+		for (size_t j = 0; j < i; j++) {
+			err = check_disk_pair(&c->disks[j], d, e);
+			if (err)
+				return err;
+		}
+	}
+	return 0;
+}
+
+static bool is_disk(const struct vm_config *c, const char *path)
+{
+	for (size_t i = 0; i < c->nr_disks; i++)
+		if (strcmp(c->disks[i].path, path) == 0)
+			return true;
+	return false;
+}
+
+/* A file that minivmm writes must not be one that it reads. */
+static int check_output(const struct vm_config *c, const char *what,
+			const char *path, struct config_error *e)
+{
+	const char *inputs[] = { c->kernel, c->initrd };
+
+	if (!path)
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(inputs); i++)
+		if (inputs[i] && strcmp(inputs[i], path) == 0)
+			return config_error_set(e,
+						"%s: %.300s is the kernel or "
+						"the initrd",
+						what, path);
+	if (is_disk(c, path))
+		return config_error_set(e, "%s: %.300s is a disk", what, path);
+	return 0;
+}
+
+static int check_outputs(const struct vm_config *c, struct config_error *e)
+{
+	int err;
+
+	if (c->serial_path && c->log_file &&
+	    strcmp(c->serial_path, c->log_file) == 0)
+		return config_error_set(e,
+					"serial and log-file: both are %.300s; "
+					"expected two files",
+					c->log_file);
+	err = check_output(c, "serial", c->serial_path, e);
+	if (!err)
+		err = check_output(c, "log-file", c->log_file, e);
+	return err;
+}
+
+int config_validate(const struct vm_config *c, struct config_error *e)
+{
+	int err;
+
+	err = check_kernel(c, e);
+	if (!err)
+		err = check_disks(c, e);
+	if (!err)
+		err = check_outputs(c, e);
+	if (!err && c->fixed_buffers && c->io == CONFIG_IO_POLL)
+		err = config_error_set(e, "fixed-buffers: on needs io_uring; "
+					  "expected io = auto or uring");
+	return err;
+}

@@ -1,0 +1,838 @@
+// SPDX-License-Identifier: MIT
+/*
+ * test_config.c - values, sections, groups, defaults, and the round trip
+ * through text. Messages of whole files: tests/cli/config/.
+ */
+#include "tests/unit/unit.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/checked.h"
+#include "config/config.h"
+#include "config/nearest.h"
+
+static int setup(void **state)
+{
+	struct vm_config *c = malloc(sizeof(*c));
+
+	*state = c;
+	return config_init(c);
+}
+
+static int teardown(void **state)
+{
+	config_fini(*state);
+	free(*state);
+	return 0;
+}
+
+static int read_text(struct vm_config *c, const char *text)
+{
+	struct config_error e;
+
+	return config_read_text(c, text, strlen(text), "t.ini", &e);
+}
+
+static void accepts(struct vm_config *c, const char *option, const char *value)
+{
+	struct config_error e = { "" };
+
+	assert_int_equal(config_set_option(c, option, value, &e), 0);
+	assert_string_equal(e.text, "");
+}
+
+/* Refused, and the message has @part in it. */
+static void refuses(struct vm_config *c, const char *option, const char *value,
+		    const char *part)
+{
+	struct config_error e = { "" };
+
+	assert_true(config_set_option(c, option, value, &e) < 0);
+	if (!strstr(e.text, part))
+		assert_string_equal(e.text, part);
+}
+
+static void refuses_text(struct vm_config *c, const char *text,
+			 const char *message)
+{
+	struct config_error e = { "" };
+
+	assert_true(config_read_text(c, text, strlen(text), "t.ini", &e) < 0);
+	assert_string_equal(e.text, message);
+}
+
+static void defaults_are_those_of_the_table(void **state)
+{
+	const struct vm_config *c = *state;
+
+	assert_int_equal(c->memory, 256 << 20);
+	assert_int_equal(c->cpus, 1);
+	assert_true(c->rng);
+	assert_int_equal(c->serial, CONFIG_SERIAL_STDIO);
+	assert_int_equal(c->io, CONFIG_IO_AUTO);
+	assert_int_equal(c->boot, CONFIG_BOOT_AUTO);
+	assert_string_equal(c->accel, "auto");
+	assert_string_equal(c->name, "vm");
+	assert_int_equal(c->timeout, 0);
+	assert_false(c->device_tree);
+	assert_false(c->fixed_buffers);
+	assert_null(c->kernel);
+	assert_null(c->cmdline);
+	assert_int_equal(c->nr_disks, 0);
+}
+
+static void every_row_of_the_table_is_complete(void **state)
+{
+	const struct config_setting *s;
+
+	(void)state;
+	assert_non_null(config_setting(0));
+	for (size_t i = 0; (s = config_setting(i)); i++) {
+		assert_non_null(s->section);
+		assert_non_null(s->help);
+		assert_non_null(s->format);
+		assert_true(s->key || s->option);
+		/* a key is called what its option is called */
+		if (s->key && s->option)
+			assert_string_equal(s->key, s->option);
+	}
+}
+
+static void sizes_take_k_m_g_and_t(void **state)
+{
+	struct vm_config *c = *state;
+
+	accepts(c, "memory", "2048K");
+	assert_int_equal(c->memory, 2 << 20);
+	accepts(c, "memory", "512m");
+	assert_int_equal(c->memory, 512 << 20);
+	accepts(c, "memory", "64G");
+	assert_true(c->memory == 64ull << 30);
+	accepts(c, "memory", "1048576");
+	assert_int_equal(c->memory, 1 << 20);
+}
+
+static void memory_refuses_what_is_no_size(void **state)
+{
+	static const char *const bad[] = {
+		"",
+		"0",
+		"M",
+		"512MB",
+		"512 M",
+		" 512M",
+		"-1G",
+		"+1G",
+		"1.5G",
+		"0x10M",
+		"1P",
+		"65G",
+		"1T",
+		"1023K",
+		"4097K",
+		"18446744073709551616",
+		"18014398509481984K",
+		"99999999999999999999G",
+		"1048577",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		refuses(*state, "memory", bad[i],
+			"--memory: expected a size from 1M to 64G");
+}
+
+static void memory_is_unchanged_by_a_refused_value(void **state)
+{
+	struct vm_config *c = *state;
+
+	refuses(c, "memory", "65G", "got '65G'");
+	assert_int_equal(c->memory, 256 << 20);
+}
+
+static void cpus_are_1_to_64(void **state)
+{
+	struct vm_config *c = *state;
+
+	accepts(c, "cpus", "64");
+	assert_int_equal(c->cpus, 64);
+	refuses(c, "cpus", "0", "--cpus: expected a number from 1 to 64");
+	refuses(c, "cpus", "65", "got '65'");
+	refuses(c, "cpus", "4294967297", "got");
+	refuses(c, "cpus", "2x", "got");
+	refuses(c, "cpus", "", "got ''");
+}
+
+static void switches_are_on_or_off_only(void **state)
+{
+	struct vm_config *c = *state;
+
+	accepts(c, "rng", "off");
+	assert_false(c->rng);
+	accepts(c, "device-tree", "on");
+	assert_true(c->device_tree);
+	accepts(c, "fixed-buffers", "on");
+	assert_true(c->fixed_buffers);
+	refuses(c, "rng", "yes", "--rng: expected on or off; got 'yes'");
+	refuses(c, "rng", "ON", "got 'ON'");
+}
+
+static void choices_name_what_is_accepted(void **state)
+{
+	struct vm_config *c = *state;
+
+	accepts(c, "io", "poll");
+	assert_int_equal(c->io, CONFIG_IO_POLL);
+	accepts(c, "io", "uring");
+	assert_int_equal(c->io, CONFIG_IO_URING);
+	accepts(c, "boot", "linux");
+	assert_int_equal(c->boot, CONFIG_BOOT_LINUX);
+	accepts(c, "boot", "pvh");
+	assert_int_equal(c->boot, CONFIG_BOOT_PVH);
+	accepts(c, "boot", "flat");
+	assert_int_equal(c->boot, CONFIG_BOOT_FLAT);
+	accepts(c, "accel", "interp");
+	assert_string_equal(c->accel, "interp");
+	refuses(c, "io", "epoll", "expected auto, uring or poll; got 'epoll'");
+	refuses(c, "boot", "efi", "expected auto, linux, pvh or flat");
+	refuses(c, "accel", "tcg", "expected auto, kvm, dbt or interp");
+}
+
+static void serial_goes_to_stdio_nowhere_or_a_file(void **state)
+{
+	struct vm_config *c = *state;
+
+	accepts(c, "serial", "file:/tmp/a,b");
+	assert_int_equal(c->serial, CONFIG_SERIAL_FILE);
+	assert_string_equal(c->serial_path, "/tmp/a,b");
+	accepts(c, "serial", "off");
+	assert_int_equal(c->serial, CONFIG_SERIAL_OFF);
+	assert_null(c->serial_path);
+	refuses(c, "serial", "file:", "expected stdio, off or file:PATH");
+	refuses(c, "serial", "tty", "expected stdio, off or file:PATH");
+}
+
+static void verbose_counts_up_to_its_end(void **state)
+{
+	struct vm_config *c = *state;
+
+	for (int i = 0; i < 9; i++)
+		accepts(c, "verbose", NULL);
+	assert_int_equal(c->verbose, 3);
+}
+
+static void an_option_without_its_value_is_refused(void **state)
+{
+	refuses(*state, "kernel", NULL, "--kernel: expected a file name");
+	refuses(*state, "disk", NULL, "--disk: expected FILE[,");
+}
+
+static void unknown_options_are_refused(void **state)
+{
+	refuses(*state, "net", "user", "--net: unknown option");
+	refuses(*state, "file", "x", "--file: unknown option");
+}
+
+static void names_and_command_lines_are_one_line(void **state)
+{
+	struct vm_config *c = *state;
+	char text[2050];
+
+	memset(text, 'x', sizeof(text));
+	text[2047] = '\0';
+	accepts(c, "cmdline", text);
+	text[2047] = 'x';
+	text[2048] = '\0';
+	refuses(c, "cmdline", text, "at most 2047 bytes; got 2048 bytes");
+	refuses(c, "cmdline", "a\nb", "got 'a?b'");
+	accepts(c, "cmdline", "");
+	assert_string_equal(config_cmdline(c), "");
+	refuses(c, "name", "", "--name: expected 1 to 64 bytes");
+	text[65] = '\0';
+	refuses(c, "name", text, "--name: expected 1 to 64 bytes");
+}
+
+static void paths_are_not_empty_and_not_endless(void **state)
+{
+	char path[PATH_MAX + 1];
+
+	memset(path, 'x', sizeof(path));
+	path[PATH_MAX] = '\0';
+	refuses(*state, "kernel", path, "--kernel: expected a file name");
+	refuses(*state, "initrd", "", "--initrd: expected a file name");
+	path[PATH_MAX - 1] = '\0';
+	accepts(*state, "kernel", path);
+}
+
+static void a_disk_group_sets_every_key(void **state)
+{
+	struct vm_config *c = *state;
+	const struct config_disk *d;
+
+	accepts(c, "disk", "a.img,readonly=on,direct=on,serial=S 1,queues=4");
+	assert_int_equal(c->nr_disks, 1);
+	d = &c->disks[0];
+	assert_string_equal(d->name, "disk0");
+	assert_string_equal(d->path, "a.img");
+	assert_string_equal(d->serial, "S 1");
+	assert_true(d->readonly);
+	assert_true(d->direct);
+	assert_int_equal(d->queues, 4);
+}
+
+static void a_disk_group_may_name_its_file_anywhere(void **state)
+{
+	struct vm_config *c = *state;
+
+	accepts(c, "disk", "readonly=on,file=b.img");
+	accepts(c, "disk", "a=b.img");
+	assert_string_equal(c->disks[0].path, "b.img");
+	assert_string_equal(c->disks[1].path, "a=b.img");
+	assert_string_equal(c->disks[1].name, "disk1");
+	assert_int_equal(c->disks[1].queues, 1);
+	assert_null(c->disks[1].serial);
+}
+
+static void two_commas_are_one_in_a_disk_group(void **state)
+{
+	struct vm_config *c = *state;
+
+	accepts(c, "disk", "a,,b,,,serial=,,");
+	assert_string_equal(c->disks[0].path, "a,b,");
+	assert_string_equal(c->disks[0].serial, ",");
+}
+
+static void disk_groups_refuse_what_they_do_not_know(void **state)
+{
+	static const struct {
+		const char *group, *part;
+	} bad[] = {
+		{ "", "--disk: file: expected a file name" },
+		{ "readonly=on", "--disk: expected a file" },
+		{ "a,", "--disk: unknown key ''" },
+		{ "a,b", "unknown key 'b'; expected file, readonly" },
+		{ "a,readonly", "readonly: expected on or off after" },
+		{ "a,readonly=1", "readonly: expected on or off; got '1'" },
+		{ "a,redonly=on", "did you mean 'readonly'?" },
+		{ "a,file=b", "file: given twice" },
+		{ "a,queues=1,queues=2", "queues: given twice" },
+		{ "a,queues=17", "queues: expected a number from 1 to 16" },
+		{ "a,queues=0", "queues: expected a number from 1 to 16" },
+		{ "a,serial=", "serial: expected 1 to 20 bytes" },
+		{ "a,serial=123456789012345678901", "expected 1 to 20 bytes" },
+		{ "a,memory=1G", "unknown key 'memory'; it belongs in [vm]" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		refuses(*state, "disk", bad[i].group, bad[i].part);
+}
+
+static void more_than_32_disks_are_refused(void **state)
+{
+	for (int i = 0; i < CONFIG_DISKS_MAX; i++)
+		accepts(*state, "disk", "a.img,readonly=on");
+	refuses(*state, "disk", "a.img", "--disk: more than 32 disks");
+}
+
+static void the_first_disk_option_replaces_the_disks_of_files(void **state)
+{
+	struct vm_config *c = *state;
+
+	assert_int_equal(read_text(c, "[disk a]\nfile=a\n[disk b]\nfile=b\n"),
+			 0);
+	assert_int_equal(c->nr_disks, 2);
+	accepts(c, "disk", "c");
+	accepts(c, "disk", "d");
+	assert_int_equal(c->nr_disks, 2);
+	assert_string_equal(c->disks[0].path, "c");
+	assert_string_equal(c->disks[1].path, "d");
+}
+
+static void a_later_file_overrides_key_by_key(void **state)
+{
+	struct vm_config *c = *state;
+
+	assert_int_equal(read_text(c, "[vm]\nmemory=1G\ncpus=2\n[disk a]\n"
+				      "file=a\nserial=s\n"),
+			 0);
+	assert_int_equal(read_text(c, "[vm]\ncpus=3\n[disk a]\nfile=b\n"), 0);
+	assert_int_equal(c->memory, 1 << 30);
+	assert_int_equal(c->cpus, 3);
+	assert_int_equal(c->nr_disks, 1);
+	assert_string_equal(c->disks[0].path, "b");
+	assert_string_equal(c->disks[0].serial, "s");
+}
+
+static void paths_of_a_file_are_relative_to_its_folder(void **state)
+{
+	static const char text[] = "[vm]\nlog-file=l\nserial=file:s\n"
+				   "[kernel]\nkernel=k\ninitrd=/i\n"
+				   "[disk a]\nfile=../d\n";
+	struct vm_config *c = *state;
+	struct config_error e;
+
+	assert_int_equal(
+		config_read_text(c, text, strlen(text), "x/y/vm.ini", &e), 0);
+	assert_string_equal(c->kernel, "x/y/k");
+	assert_string_equal(c->initrd, "/i");
+	assert_string_equal(c->log_file, "x/y/l");
+	assert_string_equal(c->serial_path, "x/y/s");
+	assert_string_equal(c->disks[0].path, "x/y/../d");
+}
+
+static void comments_indentation_and_crlf_are_harmless(void **state)
+{
+	struct vm_config *c = *state;
+
+	assert_int_equal(read_text(c, "\xef\xbb\xbf[vm] ; hello\r\n"
+				      "# comment\r\n"
+				      "  memory = 1G ; comment\r\n"
+				      "\tcpus: 2\r\n\r\n"
+				      "  ; more\r\n"
+				      "name=a;b#c # d"),
+			 0);
+	assert_int_equal(c->memory, 1 << 30);
+	assert_int_equal(c->cpus, 2);
+	assert_string_equal(c->name, "a;b#c # d");
+}
+
+static void quotes_keep_what_the_ini_format_would_drop(void **state)
+{
+	struct vm_config *c = *state;
+
+	assert_int_equal(read_text(c, "[kernel]\n"
+				      "cmdline = \" a \\; \\\"b\\\" \\\\ \"\n"
+				      "kernel = \"\\x41\\x0a\" ; comment\n"
+				      "initrd = \"; ;\"\n"),
+			 0);
+	assert_string_equal(c->initrd, "; ;");
+	assert_string_equal(c->cmdline, " a ; \"b\" \\ ");
+	assert_string_equal(c->kernel, "A\n");
+}
+
+static void bad_quotes_are_refused(void **state)
+{
+	static const char *const bad[] = {
+		"\"a",	  "\"a\" b", "\"\\q\"", "\"\\x4\"", "\"\\x00\"",
+		"\"\\\"", "\"\\",    "\"\\x",	"\"",
+	};
+	char text[64];
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		snprintf(text, sizeof(text), "[kernel]\ncmdline = %s\n",
+			 bad[i]);
+		assert_true(read_text(*state, text) < 0);
+	}
+}
+
+static void long_lines_are_read_whole(void **state)
+{
+	struct vm_config *c = *state;
+	char text[CONFIG_CMDLINE_MAX + 64], cmdline[CONFIG_CMDLINE_MAX + 1];
+
+	memset(cmdline, 'x', sizeof(cmdline));
+	cmdline[sizeof(cmdline) - 1] = '\0';
+	snprintf(text, sizeof(text), "[kernel]\ncmdline = %s\n", cmdline);
+	assert_int_equal(read_text(c, text), 0);
+	assert_string_equal(c->cmdline, cmdline);
+}
+
+static void endless_lines_are_refused_with_their_number(void **state)
+{
+	char *text = malloc(65536);
+
+	memset(text, 'x', 65536);
+	memcpy(text, "[kernel]\ncmdline = ", 19);
+	text[65535] = '\0';
+	refuses_text(*state, text,
+		     "t.ini:2: line of 65526 bytes; expected less than 20480");
+	free(text);
+}
+
+static void zero_bytes_are_refused(void **state)
+{
+	static const char text[] = "[vm]\nname = a\0b\n";
+	struct config_error e;
+
+	assert_true(config_read_text(*state, text, sizeof(text) - 1, "t.ini",
+				     &e) < 0);
+	assert_string_equal(e.text,
+			    "t.ini:2: a zero byte; expected an ini file");
+}
+
+static void the_first_error_of_a_file_is_reported(void **state)
+{
+	refuses_text(*state, "[vm]\njunk\ncpus = x\n",
+		     "t.ini:2: expected 'key = value', [section] or a comment");
+	refuses_text(*state, "[vm]\ncpus = x\njunk\n",
+		     "t.ini:2: cpus: expected a number from 1 to 64; got 'x'");
+}
+
+static void keys_are_given_once_in_a_file(void **state)
+{
+	refuses_text(*state, "[vm]\ncpus=1\n[kernel]\nkernel=k\n[vm]\ncpus=2\n",
+		     "t.ini:6: cpus: given twice, first on line 2");
+}
+
+static void a_section_without_keys_is_still_checked(void **state)
+{
+	refuses_text(*state, "[vn]\n",
+		     "t.ini:1: unknown section [vn]; did you mean [vm]?");
+	refuses_text(*state, "[disk a b]\n",
+		     "t.ini:1: expected [disk NAME] with a name of 1 to 31 of "
+		     "A-Z a-z 0-9 . _ -");
+	refuses_text(*state, "[disk abcdefghijklmnopqrstuvwxyz012345]\n",
+		     "t.ini:1: expected [disk NAME] with a name of 1 to 31 of "
+		     "A-Z a-z 0-9 . _ -");
+	refuses_text(*state, "[vm] memory = 1G\n",
+		     "t.ini:1: text after [section]");
+	refuses_text(*state, "[vm\n", "t.ini:1: expected [section]");
+}
+
+static void a_long_section_name_is_not_cut(void **state)
+{
+	char text[200] = "[disk ";
+
+	memset(text + 6, 'n', 100);
+	strcat(text, "]\n");
+	assert_true(read_text(*state, text) < 0);
+}
+
+static void validate_refuses(struct vm_config *c, const char *part)
+{
+	struct config_error e = { "" };
+
+	assert_true(config_validate(c, &e) < 0);
+	if (!strstr(e.text, part))
+		assert_string_equal(e.text, part);
+}
+
+static void a_machine_needs_a_kernel(void **state)
+{
+	struct config_error e;
+
+	validate_refuses(*state, "no kernel: expected --kernel FILE");
+	accepts(*state, "kernel", "k");
+	assert_int_equal(config_validate(*state, &e), 0);
+}
+
+static void a_flat_image_takes_no_linux_things(void **state)
+{
+	struct vm_config *c = *state;
+	struct config_error e;
+
+	accepts(c, "kernel", "k");
+	accepts(c, "boot", "flat");
+	assert_int_equal(config_validate(c, &e), 0);
+	accepts(c, "device-tree", "on");
+	validate_refuses(c, "device-tree: a flat image");
+	accepts(c, "cmdline", "x");
+	validate_refuses(c, "cmdline: a flat image");
+	accepts(c, "initrd", "i");
+	validate_refuses(c, "initrd: a flat image");
+}
+
+static void one_file_is_one_disk_unless_readonly(void **state)
+{
+	struct vm_config *c = *state;
+	struct config_error e;
+
+	accepts(c, "kernel", "k");
+	accepts(c, "disk", "a,readonly=on");
+	accepts(c, "disk", "a,readonly=on");
+	assert_int_equal(config_validate(c, &e), 0);
+	accepts(c, "disk", "a");
+	validate_refuses(c, "disk disk0 and disk disk2: both are a;");
+}
+
+static void a_disk_section_needs_a_file(void **state)
+{
+	struct vm_config *c = *state;
+
+	accepts(c, "kernel", "k");
+	assert_int_equal(read_text(c, "[disk root]\n"), 0);
+	validate_refuses(c, "disk root: no file: expected 'file = FILE'");
+}
+
+static void outputs_do_not_overwrite_inputs(void **state)
+{
+	struct vm_config *c = *state;
+
+	accepts(c, "kernel", "k");
+	accepts(c, "disk", "d");
+	accepts(c, "serial", "file:d");
+	validate_refuses(c, "serial: d is a disk");
+	accepts(c, "serial", "file:k");
+	validate_refuses(c, "serial: k is the kernel or the initrd");
+	accepts(c, "serial", "file:x");
+	accepts(c, "log-file", "x");
+	validate_refuses(c, "serial and log-file: both are x");
+	accepts(c, "log-file", "d");
+	validate_refuses(c, "log-file: d is a disk");
+}
+
+static void fixed_buffers_need_io_uring(void **state)
+{
+	struct vm_config *c = *state;
+
+	accepts(c, "kernel", "k");
+	accepts(c, "fixed-buffers", "on");
+	accepts(c, "io", "poll");
+	validate_refuses(c, "fixed-buffers: on needs io_uring");
+}
+
+static void the_default_command_line_follows_the_first_disk(void **state)
+{
+	struct vm_config *c = *state;
+
+	assert_string_equal(config_cmdline(c),
+			    "console=ttyS0 reboot=k panic=-1");
+	accepts(c, "disk", "a,readonly=on");
+	assert_string_equal(config_cmdline(c), "console=ttyS0 root=/dev/vda ro "
+					       "reboot=k panic=-1");
+	c->disks[0].readonly = false;
+	assert_string_equal(config_cmdline(c), "console=ttyS0 root=/dev/vda rw "
+					       "reboot=k panic=-1");
+	accepts(c, "cmdline", "quiet");
+	assert_string_equal(config_cmdline(c), "quiet");
+}
+
+static void assert_text_equal(const char *a, const char *b)
+{
+	assert_int_equal(!a, !b);
+	if (a)
+		assert_string_equal(a, b);
+}
+
+static void assert_disk_equal(const struct config_disk *a,
+			      const struct config_disk *b)
+{
+	assert_text_equal(a->name, b->name);
+	assert_text_equal(a->path, b->path);
+	assert_text_equal(a->serial, b->serial);
+	assert_int_equal(a->readonly, b->readonly);
+	assert_int_equal(a->direct, b->direct);
+	assert_int_equal(a->queues, b->queues);
+}
+
+static void assert_config_equal(const struct vm_config *a,
+				const struct vm_config *b)
+{
+	assert_text_equal(a->name, b->name);
+	assert_true(a->memory == b->memory);
+	assert_int_equal(a->cpus, b->cpus);
+	assert_text_equal(a->accel, b->accel);
+	assert_int_equal(a->io, b->io);
+	assert_int_equal(a->fixed_buffers, b->fixed_buffers);
+	assert_int_equal(a->timeout, b->timeout);
+	assert_int_equal(a->rng, b->rng);
+	assert_int_equal(a->serial, b->serial);
+	assert_text_equal(a->serial_path, b->serial_path);
+	assert_text_equal(a->log_file, b->log_file);
+	assert_int_equal(a->verbose, b->verbose);
+	assert_text_equal(a->kernel, b->kernel);
+	assert_text_equal(a->initrd, b->initrd);
+	assert_text_equal(a->cmdline, b->cmdline);
+	assert_int_equal(a->boot, b->boot);
+	assert_int_equal(a->device_tree, b->device_tree);
+	assert_int_equal(a->nr_disks, b->nr_disks);
+	for (size_t i = 0; i < a->nr_disks; i++)
+		assert_disk_equal(&a->disks[i], &b->disks[i]);
+}
+
+static void round_trip(const struct vm_config *c)
+{
+	struct config_error e = { "" };
+	struct vm_config back;
+	char *text = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+
+	config_dump(c, f);
+	fclose(f);
+	assert_int_equal(config_init(&back), 0);
+	config_read_text(&back, text, len, "dump", &e);
+	assert_string_equal(e.text, "");
+	assert_config_equal(c, &back);
+	config_fini(&back);
+	free(text);
+}
+
+static void defaults_read_back_equal(void **state)
+{
+	round_trip(*state);
+}
+
+/* Strings that an ini reader could take for something else */
+static const char *const odd[] = {
+	"",	" ",  ";",	   "#",	    "a;b",	"a ; b", "a #b",
+	" a",	"a ", "\"",	   "\"a\"", "a\"",	"\\",	 "\\;",
+	"[vm]", "=",  "a=b",	   "a:b",   ":",	"\t",	 "a\tb",
+	"a\nb", "\r", "\x01",	   "\x7f",  "\xc3\xa9", "\xff",	 "a\\x41",
+	"'a'",	";;", "# ; \"x\\",
+};
+
+static void odd_strings_read_back_equal(void **state)
+{
+	struct vm_config *c = *state;
+	struct config_error e;
+	char group[64];
+
+	for (size_t i = 0; i < ARRAY_SIZE(odd); i++) {
+		config_set_option(c, "cmdline", odd[i], &e);
+		config_set_option(c, "kernel", odd[i], &e);
+		config_set_option(c, "name", odd[i], &e);
+		config_set_option(c, "log-file", odd[i], &e);
+		snprintf(group, sizeof(group), "file:%s", odd[i]);
+		config_set_option(c, "serial", group, &e);
+		snprintf(group, sizeof(group), "d%zu%s,serial=%s", i, odd[i],
+			 odd[i]);
+		config_set_option(c, "disk", group, &e);
+		round_trip(c);
+	}
+}
+
+static void long_paths_read_back_equal(void **state)
+{
+	char path[PATH_MAX];
+
+	memset(path, '\n', sizeof(path));
+	path[PATH_MAX - 1] = '\0';
+	accepts(*state, "kernel", path);
+	accepts(*state, "disk", path);
+	memcpy(path, "file:", 5);
+	accepts(*state, "serial", path);
+	round_trip(*state);
+}
+
+/* Random values of every setting, from a fixed seed */
+static void random_configurations_read_back_equal(void **state)
+{
+	static const char *const values[] = {
+		"on",	    "off",	  "auto",
+		"poll",	    "uring",	  "kvm",
+		"linux",    "flat",	  "1",
+		"3",	    "16",	  "1M",
+		"4096M",    "64G",	  "5G",
+		"2052K",    "stdio",	  "x ; y",
+		"file:a b", "a,queues=3", "b,readonly=on",
+	};
+	const struct config_setting *s;
+	struct config_error e;
+
+	srandom(1);
+	for (int round = 0; round < 500; round++) {
+		struct vm_config c;
+
+		assert_int_equal(config_init(&c), 0);
+		for (size_t i = 0; (s = config_setting(i)); i++) {
+			size_t v = (size_t)random() % ARRAY_SIZE(values);
+
+			if (s->option)
+				config_set_option(&c, s->option, values[v], &e);
+		}
+		round_trip(&c);
+		config_fini(&c);
+	}
+	(void)state;
+}
+
+static void files_that_cannot_be_read_are_named(void **state)
+{
+	struct config_error e;
+
+	assert_true(config_read_file(*state, "/nonexistent.ini", &e) < 0);
+	assert_string_equal(e.text, "/nonexistent.ini: cannot read: No such "
+				    "file or directory; expected an ini file");
+	assert_true(config_read_file(*state, "/", &e) < 0);
+	assert_string_equal(e.text, "/: cannot read: Is a directory; expected "
+				    "an ini file");
+	assert_true(config_read_file(*state, "/dev/zero", &e) < 0);
+	assert_string_equal(e.text, "/dev/zero: cannot read: File too large; "
+				    "expected an ini file");
+}
+
+static const char *nearest(const char *word)
+{
+	static const char *const words[] = { "memory", "name", "cpus", "io" };
+	struct config_nearest n;
+
+	config_nearest_init(&n, word);
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		config_nearest_offer(&n, words[i]);
+	return n.best;
+}
+
+static void slips_of_the_finger_find_the_nearest_word(void **state)
+{
+	(void)state;
+	assert_string_equal(nearest("memroy"), "memory");
+	assert_string_equal(nearest("memoryy"), "memory");
+	assert_string_equal(nearest("emory"), "memory");
+	assert_string_equal(nearest("cpu"), "cpus");
+	assert_string_equal(nearest("mem"), "memory");
+	assert_string_equal(nearest("nmae"), "name");
+}
+
+static void other_words_have_no_nearest_word(void **state)
+{
+	(void)state;
+	assert_null(nearest("network"));
+	assert_null(nearest("zz"));
+	assert_null(nearest("a-word-that-is-longer-than-any-of-our-keys"));
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+static const struct CMUnitTest tests[] = {
+	T(defaults_are_those_of_the_table),
+	T(every_row_of_the_table_is_complete),
+	T(sizes_take_k_m_g_and_t),
+	T(memory_refuses_what_is_no_size),
+	T(memory_is_unchanged_by_a_refused_value),
+	T(cpus_are_1_to_64),
+	T(switches_are_on_or_off_only),
+	T(choices_name_what_is_accepted),
+	T(serial_goes_to_stdio_nowhere_or_a_file),
+	T(verbose_counts_up_to_its_end),
+	T(an_option_without_its_value_is_refused),
+	T(unknown_options_are_refused),
+	T(names_and_command_lines_are_one_line),
+	T(paths_are_not_empty_and_not_endless),
+	T(a_disk_group_sets_every_key),
+	T(a_disk_group_may_name_its_file_anywhere),
+	T(two_commas_are_one_in_a_disk_group),
+	T(disk_groups_refuse_what_they_do_not_know),
+	T(more_than_32_disks_are_refused),
+	T(the_first_disk_option_replaces_the_disks_of_files),
+	T(a_later_file_overrides_key_by_key),
+	T(paths_of_a_file_are_relative_to_its_folder),
+	T(comments_indentation_and_crlf_are_harmless),
+	T(quotes_keep_what_the_ini_format_would_drop),
+	T(bad_quotes_are_refused),
+	T(long_lines_are_read_whole),
+	T(endless_lines_are_refused_with_their_number),
+	T(zero_bytes_are_refused),
+	T(the_first_error_of_a_file_is_reported),
+	T(keys_are_given_once_in_a_file),
+	T(a_section_without_keys_is_still_checked),
+	T(a_long_section_name_is_not_cut),
+	T(a_machine_needs_a_kernel),
+	T(a_flat_image_takes_no_linux_things),
+	T(one_file_is_one_disk_unless_readonly),
+	T(a_disk_section_needs_a_file),
+	T(outputs_do_not_overwrite_inputs),
+	T(fixed_buffers_need_io_uring),
+	T(the_default_command_line_follows_the_first_disk),
+	T(defaults_read_back_equal),
+	T(odd_strings_read_back_equal),
+	T(long_paths_read_back_equal),
+	T(random_configurations_read_back_equal),
+	T(files_that_cannot_be_read_are_named),
+	T(slips_of_the_finger_find_the_nearest_word),
+	T(other_words_have_no_nearest_word),
+};
+
+UNIT_MAIN(tests)
