@@ -43,19 +43,21 @@ struct loop_op {
 	const char *name; /* "blk0 read", for traces */
 	loop_done_fn *done;
 
-	/* The backend's, from start to done. */
-	struct loop_op *next;
+	/* The loop's, from start to done. */
+	struct loop_op *busy_next, *busy_prev; /* all that are in flight */
+	struct loop_op *next;		       /* a backend's queue */
 	int kind;
 	int fd;
-	uint32_t flags;
+	uint32_t flags; /* poll events, fallocate mode */
 	int res;
-	uint64_t off;
-	uint64_t len;
-	const struct iovec *iov;
+	int64_t off;
+	uint64_t len;		 /* of fallocate; entries of iov */
+	const struct iovec *iov; /* &one for read and write */
 	struct iovec one;
 	bool busy;
 	bool cancelled;
-	uint64_t scratch[2];
+	uint8_t state;	 /* a backend's */
+	int64_t when[2]; /* of a timeout: seconds and nanoseconds */
 };
 
 /* A call to run on the loop thread. Embedded; free again when fn runs. */
@@ -72,17 +74,27 @@ struct loop_task {
  */
 int loop_create(struct loop **out, enum loop_kind kind, unsigned int depth);
 
-/* No op may be in flight but those that done() would not be missed for. */
+/*
+ * Ends what is still in flight, without its done(): when this returns, the
+ * kernel uses no buffer of an op any more. On the thread that was in
+ * loop_run(), or after that thread has ended. NULL is allowed.
+ */
 void loop_destroy(struct loop *l);
 
 /* "io_uring" or "poll", for logs. */
 const char *loop_backend_name(const struct loop *l);
 
-/* Run until loop_stop(). 0, or -errno when waiting itself failed. */
+/*
+ * Run until loop_stop(), then the tasks that were posted before it. 0, or
+ * -errno when waiting itself failed. Once: a stopped loop stays stopped.
+ */
 int loop_run(struct loop *l);
 
-/* Any thread, async-signal-safe. */
+/* Any thread, async-signal-safe, also before loop_run(). */
 void loop_stop(struct loop *l);
+
+/* True from loop_stop() on. Any thread, async-signal-safe. */
+bool loop_stopped(const struct loop *l);
 
 /*
  * Run t->fn on the loop thread soon. Returns false, and never runs it, when
@@ -94,7 +106,13 @@ bool loop_post(struct loop *l, struct loop_task *t);
 /* Wait for POLLIN, POLLOUT...: res is the mask of events. One shot. */
 void loop_poll(struct loop *l, struct loop_op *op, int fd, uint32_t events);
 
-/* @off < 0 on read and write: the file's own position (pipes, ttys). */
+/*
+ * @off < 0 on read and write: the file's own position (pipes, ttys, sockets,
+ * eventfds). These wait until the file is ready, also when it is O_NONBLOCK;
+ * that costs io_uring a second round, so eventfds that are read through the
+ * loop are better created without. As with the calls, a transfer can be
+ * short, and a broken pipe raises SIGPIPE unless it is ignored.
+ */
 void loop_read(struct loop *l, struct loop_op *op, int fd, void *buf,
 	       size_t len, int64_t off);
 void loop_write(struct loop *l, struct loop_op *op, int fd, const void *buf,
@@ -124,6 +142,25 @@ void loop_accept(struct loop *l, struct loop_op *op, int fd);
  * with -ECANCELED or, when the end was faster, with its result.
  */
 void loop_cancel(struct loop *l, struct loop_op *op);
+
+/*
+ * Optional speed-ups; the loop works the same without, and a backend or host
+ * that has no such thing ignores them.
+ *
+ * register_file: operations on @fd skip the lookup of the file. The loop
+ * holds on to the file until unregister, which comes before close(@fd).
+ */
+void loop_register_file(struct loop *l, int fd);
+void loop_unregister_file(struct loop *l, int fd);
+
+/*
+ * Operations with a single buffer inside [@base, @base + @len) skip the
+ * lookup of its pages. Populates and pins all of it, until loop_destroy().
+ * 0, or -errno after one log line (RLIMIT_MEMLOCK, most often): then those
+ * parts that were not registered go the normal way. -EOPNOTSUPP without
+ * io_uring.
+ */
+int loop_register_buffer(struct loop *l, void *base, size_t len);
 
 static inline bool loop_op_busy(const struct loop_op *op)
 {
