@@ -9,18 +9,29 @@
  *
  *   struct vq_chain   head, readable iov (driver -> device), writable iov
  *
- * Loop thread only, except vq_init() and vq_setup().
+ * Models use only the chains: device.h has pop and push with the rules of a
+ * whole device.
+ *
+ * Loop thread only.
  */
 #ifndef MINIVMM_VIRTIO_QUEUE_H
 #define MINIVMM_VIRTIO_QUEUE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
 
 #include "memory/layout_x86.h"
 
 struct ram;
+struct virtq_avail;
+struct virtq_desc;
+struct virtq_used;
+
+/* The reserved feature bits that shape a ring (virtio 1.2 §6). */
+#define VIRTIO_F_INDIRECT_DESC (1ull << 28)
+#define VIRTIO_F_EVENT_IDX     (1ull << 29)
 
 #define VQ_SIZE_MAX  1024 /* entries of one queue */
 #define VQ_CHAIN_MAX 256  /* pieces of one chain, both directions */
@@ -30,8 +41,10 @@ struct vq_chain {
 	uint16_t head;
 	uint16_t nr_readable;
 	uint16_t nr_writable;
-	struct iovec *readable; /* into iov[] */
-	struct iovec *writable; /* into iov[], after the readable ones */
+	uint64_t readable_len; /* bytes; at most 2^32 in both directions */
+	uint64_t writable_len;
+	const struct iovec *readable; /* into iov[] */
+	const struct iovec *writable; /* into iov[], after the readable ones */
 	struct iovec iov[VQ_CHAIN_MAX];
 };
 
@@ -40,21 +53,26 @@ struct vq {
 	struct ram *ram;
 	uint16_t size; /* a power of two, 1 .. VQ_SIZE_MAX */
 	bool ready;
-	bool event_idx; /* VIRTIO_F_EVENT_IDX was negotiated */
-	bool indirect;	/* VIRTIO_F_INDIRECT_DESC was negotiated */
-	gpa_t desc, avail, used;
-	uint16_t next_avail; /* free running */
+	bool event_idx;	     /* VIRTIO_F_EVENT_IDX was negotiated */
+	bool indirect;	     /* VIRTIO_F_INDIRECT_DESC was negotiated */
+	bool notify;	     /* the driver was last asked to notify */
+	uint16_t next_avail; /* free running, as are the next three */
+	uint16_t avail_idx;  /* as last read from the driver */
 	uint16_t next_used;
-	uint16_t signalled_used; /* used index at the last interrupt */
-	bool signalled_valid;
+	uint16_t signalled_used; /* next_used at the last interrupt */
+	uint16_t inuse;		 /* popped and not pushed yet */
+	gpa_t used_gpa;
+	const struct virtq_desc *desc; /* the three parts, in guest RAM */
+	const struct virtq_avail *avail;
+	struct virtq_used *used;
 };
 
 void vq_init(struct vq *q, struct ram *ram);
 
 /*
- * Check the addresses the driver gave (alignment, inside RAM, no overlap
- * with the end of the address space) and make the queue ready. -EINVAL when
- * they are no queue.
+ * Check size and addresses that the driver gave (virtio 1.2 §2.7: alignment,
+ * inside RAM) and make the queue ready. @features: the negotiated ones.
+ * -EINVAL when this is no queue.
  */
 int vq_setup(struct vq *q, uint16_t size, gpa_t desc, gpa_t avail, gpa_t used,
 	     uint64_t features);
@@ -67,17 +85,34 @@ void vq_reset(struct vq *q);
  *
  * Returns 1 with *c filled, 0 when the queue is empty, -EPROTO when the
  * driver broke the rules; the caller then calls virtio_dev_broken().
- * A filled chain holds at most VQ_CHAIN_MAX pieces, each inside guest RAM;
- * a piece that spans two regions of RAM is two pieces.
+ * A filled chain holds at most VQ_CHAIN_MAX pieces, each inside guest RAM and
+ * none empty. At most q->size chains are out at a time.
  */
 int vq_pop(struct vq *q, struct vq_chain *c)
 	__attribute__((warn_unused_result));
 
 /*
- * Give chain @head back; @written bytes of its writable part are new (and are
- * reported to ram_written() here, from the @iov of the chain).
+ * Give the chain back; the first @written bytes of its writable part are new
+ * (and are reported as by vq_chain_report()).
  */
 void vq_push(struct vq *q, const struct vq_chain *c, uint32_t written);
+
+/* Forget one chain without telling the driver: the queue is being stopped. */
+void vq_drop(struct vq *q);
+
+/*
+ * Copy @buf to offset @off of the writable part of @c, and report it; returns
+ * the bytes copied.
+ */
+size_t vq_chain_write(struct ram *ram, const struct vq_chain *c, size_t off,
+		      const void *buf, size_t len);
+
+/*
+ * The host kernel wrote, or may have written, [off, off + len) of the
+ * writable part: tell ram_written(). Bytes past its end are ignored.
+ */
+void vq_chain_report(struct ram *ram, const struct vq_chain *c, uint64_t off,
+		     uint64_t len);
 
 /* True when the driver wants an interrupt for what was pushed since the last. */
 bool vq_needs_interrupt(struct vq *q);
