@@ -17,18 +17,21 @@ struct virtio_mmio_params {
 	struct virtio_dev *dev; /* stays the caller's, outlives the transport */
 	struct bus *bus;
 	struct loop *loop;
-	struct irq_line *irq;
+	struct irq_line *irq; /* edges; see irq_pulse() */
 	gpa_t base;
 };
 
 /*
- * Put the device's window on the bus, with a doorbell per queue. Before
- * loop_run(), no vCPU running. 0 or -errno.
+ * Put the device's window on the bus, with a doorbell per queue. On the loop
+ * thread or before loop_run(), no vCPU running. 0 or -errno.
  */
 int virtio_mmio_create(struct virtio_mmio **out,
 		       const struct virtio_mmio_params *p);
 
-/* After loop_run() has returned and the vCPUs are gone. NULL is allowed. */
+/*
+ * After loop_destroy(), because the loop may still hold operations of the
+ * transport until then, and after the vCPUs are gone. NULL is allowed.
+ */
 void virtio_mmio_destroy(struct virtio_mmio *t);
 
 #endif
