@@ -21,6 +21,7 @@
 #define FCR (P + 2)
 #define LCR (P + 3)
 #define MCR (P + 4)
+#define RTS 0x02
 #define LSR (P + 5)
 #define MSR (P + 6)
 #define SCR (P + 7)
@@ -223,6 +224,7 @@ static void receiver_takes_what_fits_and_asks_for_more(void **state)
 {
 	struct board *b = *state;
 
+	out8(b->bus, MCR, RTS);
 	assert_int_equal(rx(b, "ab"), 1); /* FIFOs are off */
 	assert_int_equal(b->ready, 0);
 	assert_int_equal(in8(b->bus, RBR), 'a');
@@ -246,6 +248,7 @@ static void fifo_reset_asks_for_more(void **state)
 {
 	struct board *b = *state;
 
+	out8(b->bus, MCR, RTS);
 	out8(b->bus, FCR, 0x01);
 	rx(b, "0123456789abcdefgh");
 	out8(b->bus, FCR, 0x07);
@@ -284,9 +287,29 @@ static void loopback_keeps_the_world_waiting(void **state)
 	assert_int_equal(rx(b, "a"), 0);
 	in8(b->bus, RBR);
 	assert_int_equal(b->ready, 0);
-	out8(b->bus, MCR, 0x00);
+	out8(b->bus, MCR, RTS);
 	assert_int_equal(b->ready, 1);
 	assert_int_equal(rx(b, "a"), 1);
+}
+
+static void input_waits_until_the_guest_listens(void **state)
+{
+	struct board *b = *state;
+
+	assert_int_equal(rx(b, "early"), 0);
+	out8(b->bus, FCR, 0x07); /* a driver starts: nothing to lose */
+	assert_int_equal(b->ready, 0);
+	out8(b->bus, IER, 0x01);
+	assert_int_equal(b->ready, 1);
+	assert_int_equal(rx(b, "early"), 5);
+
+	out8(b->bus, IER, 0x00);
+	assert_int_equal(rx(b, "late"), 0);
+	while (in8(b->bus, LSR) & 1)
+		in8(b->bus, RBR);
+	assert_int_equal(b->ready, 1);
+	out8(b->bus, MCR, RTS);
+	assert_int_equal(b->ready, 2);
 }
 
 static void modem_lines_show_a_terminal_and_loopback(void **state)
@@ -343,6 +366,7 @@ static void port_works_without_callbacks(void **state)
 
 	assert_int_equal(uart_create(&u, b->bus, &p), 0);
 	out8(b->bus, 0x2f8, 'x');
+	out8(b->bus, 0x2fc, RTS);
 	assert_int_equal(uart_rx(u, (const uint8_t *)"ab", 2), 1);
 	assert_int_equal(in8(b->bus, 0x2f8), 'a');
 	uart_destroy(u);
@@ -418,6 +442,7 @@ static const struct CMUnitTest tests[] = {
 	T(fifo_reset_asks_for_more),
 	T(loopback_returns_what_is_sent),
 	T(loopback_keeps_the_world_waiting),
+	T(input_waits_until_the_guest_listens),
 	T(modem_lines_show_a_terminal_and_loopback),
 	T(causes_come_in_their_order),
 	T(any_access_is_harmless),

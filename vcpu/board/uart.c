@@ -196,10 +196,23 @@ static void update_line(struct uart *u)
 	irq_set(u->p.irq, line);
 }
 
+/*
+ * The other end of the line sends only while RTS asks it to, or while the
+ * guest waits for the interrupt: what is piped in before the guest's driver
+ * has reset the FIFO waits and is not lost. Loopback disconnects the input
+ * pin (16550D §8.6.7).
+ */
+static bool is_listening(const struct uart *u)
+{
+	if (u->mcr & UART_MCR_LOOP)
+		return false;
+	return (u->mcr & UART_MCR_RTS) || (u->ier & UART_IER_RDA);
+}
+
 /* Whether rx_ready() is to be called now. Caller holds the lock. */
 static bool take_rx_ready(struct uart *u)
 {
-	if (!u->rx_refused || u->rx_count || (u->mcr & UART_MCR_LOOP))
+	if (!u->rx_refused || u->rx_count || !is_listening(u))
 		return false;
 	u->rx_refused = false;
 	return true;
@@ -416,8 +429,7 @@ size_t uart_rx(struct uart *u, const uint8_t *buf, size_t len)
 	size_t n = 0;
 
 	pthread_mutex_lock(&u->lock);
-	/* Loopback disconnects the input pin (16550D §8.6.7). */
-	if (!(u->mcr & UART_MCR_LOOP)) {
+	if (is_listening(u)) {
 		while (n < len && u->rx_count < rx_capacity(u))
 			rx_put(u, buf[n++]);
 	}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * board.h - the fixed-port devices of the machine, wired together.
+ */
+#ifndef MINIVMM_CMD_BOARD_H
+#define MINIVMM_CMD_BOARD_H
+
+#include "vcpu/board/board.h"
+
+struct board;
+struct bus;
+struct console;
+struct irqchip;
+struct loop;
+struct ram;
+
+struct board_params {
+	struct bus *bus;
+	const struct ram *ram; /* for its size */
+	struct irqchip *chip;
+	struct loop *loop;	 /* for the PIT's timer */
+	struct console *console; /* attached to COM1 */
+	struct board_events events;
+};
+
+/* 0 or -errno. */
+int board_create(struct board **out, const struct board_params *p);
+
+/* After loop_run() and the vCPUs are gone. NULL is allowed. */
+void board_destroy(struct board *b);
+
+#endif

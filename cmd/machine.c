@@ -1,0 +1,535 @@
+// SPDX-License-Identifier: MIT
+/*
+ * machine.c - one virtual machine, built in visible order.
+ *
+ * How it works. Everything that can refuse (files, the engine) is opened
+ * before the first vCPU is made. The first event that ends the machine is
+ * kept and stops the loop; then the vCPUs are stopped, and everything is
+ * destroyed in reverse order.
+ *
+ *   loop thread      disks, console input, timers, signals
+ *   vCPU threads     guest code, port and MMIO accesses, console output
+ */
+#include "cmd/machine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/checked.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "cmd/board.h"
+#include "cmd/console.h"
+#include "config/config.h"
+#include "memory/boot/boot.h"
+#include "memory/bus.h"
+#include "memory/ram.h"
+#include "vcpu/engine.h"
+#include "vcpu/irqchip/irqchip.h"
+#include "vcpu/state.h"
+#include "vcpu/vcpu.h"
+#include "vcpu/x86/entry.h"
+#include "virtio/backend/disk.h"
+#include "virtio/blk.h"
+#include "virtio/device.h"
+#include "virtio/loop.h"
+#include "virtio/rng.h"
+#include "virtio/transport/mmio.h"
+
+#define LOOP_DEPTH 256
+#define NS_PER_S   1000000000ull
+
+/* One virtio window: a device and its transport. */
+struct slot {
+	struct virtio_dev *dev;
+	struct virtio_mmio *mmio;
+};
+
+struct machine {
+	const struct vm_config *cfg;
+	struct loop *loop;
+	struct ram *ram;
+	struct bus *bus;
+	struct irqchip *chip;
+	struct console *console;
+	int console_fd; /* ours when --serial file: */
+	struct board *board;
+	struct engine *engine;
+	struct vcpu *vcpu[LAYOUT_CPUS_MAX];
+	struct vcpu_thread *thread[LAYOUT_CPUS_MAX];
+	struct slot slot[LAYOUT_VIRTIO_SLOTS];
+	size_t nr_slots;
+
+	struct loop_op timeout;
+	struct loop_op signals;
+	int signal_fd;
+	struct signalfd_siginfo siginfo;
+
+	atomic_bool ended;
+	struct machine_result result;
+};
+
+static void __attribute__((format(printf, 2, 3)))
+explain(struct machine_error *e, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(e->text, sizeof(e->text), fmt, ap);
+	va_end(ap);
+}
+
+/* The first end counts. Any thread. */
+static void end(struct machine *m, enum machine_end why, int value)
+{
+	if (atomic_exchange(&m->ended, true))
+		return;
+	m->result = (struct machine_result){ why, value };
+	loop_stop(m->loop);
+}
+
+static void on_reset(void *ctx)
+{
+	end(ctx, MACHINE_POWEROFF, 0);
+}
+
+static void on_exit_port(void *ctx, uint8_t status)
+{
+	end(ctx, MACHINE_EXIT, status);
+}
+
+static void on_panic(void *ctx)
+{
+	log_warn("the guest reports a panic");
+	end(ctx, MACHINE_CRASH, 0);
+}
+
+static void on_quit(void *ctx)
+{
+	end(ctx, MACHINE_QUIT, 0);
+}
+
+static void on_vcpu_end(void *ctx, unsigned int id, enum vcpu_end why)
+{
+	switch (why) {
+	case VCPU_END_RESET:
+		end(ctx, MACHINE_POWEROFF, 0);
+		return;
+	case VCPU_END_SHUTDOWN:
+		log_warn("vCPU %u: triple fault", id);
+		end(ctx, MACHINE_CRASH, 0);
+		return;
+	case VCPU_END_HALT:
+		log_warn("vCPU %u: halted for good", id);
+		end(ctx, MACHINE_CRASH, 0);
+		return;
+	case VCPU_END_ERROR:
+		end(ctx, MACHINE_ERROR, 0);
+		return;
+	}
+}
+
+static void on_timeout(struct loop_op *op, int res)
+{
+	if (!res)
+		end(container_of(op, struct machine, timeout), MACHINE_TIMEOUT,
+		    0);
+}
+
+static void on_signal(struct loop_op *op, int res)
+{
+	struct machine *m = container_of(op, struct machine, signals);
+
+	if (res == (int)sizeof(m->siginfo))
+		end(m, MACHINE_SIGNAL, (int)m->siginfo.ssi_signo);
+}
+
+static int create_loop(struct machine *m, struct machine_error *e)
+{
+	static const enum loop_kind kinds[] = {
+		[CONFIG_IO_AUTO] = LOOP_AUTO,
+		[CONFIG_IO_URING] = LOOP_URING,
+		[CONFIG_IO_POLL] = LOOP_POLL,
+	};
+	int err = loop_create(&m->loop, kinds[m->cfg->io], LOOP_DEPTH);
+
+	if (err)
+		explain(e, "the event loop: %s (--io poll needs no io_uring)",
+			strerror(-err));
+	return err;
+}
+
+static int open_console(struct machine *m, struct machine_error *e)
+{
+	const char *path = m->cfg->serial_path;
+
+	switch (m->cfg->serial) {
+	case CONFIG_SERIAL_STDIO:
+		return STDOUT_FILENO;
+	case CONFIG_SERIAL_OFF:
+		return -1;
+	case CONFIG_SERIAL_FILE:
+		break;
+	}
+	m->console_fd =
+		open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	if (m->console_fd < 0) {
+		explain(e, "--serial file:%s: %s", path, strerror(errno));
+		return -errno;
+	}
+	return m->console_fd;
+}
+
+static int create_console(struct machine *m, struct machine_error *e)
+{
+	int fd = open_console(m, e);
+	const struct console_params p = {
+		.loop = m->loop,
+		.use_stdin = m->cfg->serial == CONFIG_SERIAL_STDIO,
+		.out_fd = fd,
+		.quit = on_quit,
+		.ctx = m,
+	};
+
+	if (fd < -1)
+		return fd;
+	return console_create(&m->console, &p);
+}
+
+static int create_board(struct machine *m)
+{
+	const struct board_params p = {
+		.bus = m->bus,
+		.ram = m->ram,
+		.chip = m->chip,
+		.loop = m->loop,
+		.console = m->console,
+		.events = {
+			.reset = on_reset,
+			.poweroff = on_reset,
+			.exit = on_exit_port,
+			.panic = on_panic,
+			.ctx = m,
+		},
+	};
+
+	return board_create(&m->board, &p);
+}
+
+static int create_engine(struct machine *m, struct machine_error *e)
+{
+	const struct engine_params p = {
+		.ram = m->ram,
+		.bus = m->bus,
+		.chip = m->chip,
+		.nr_cpus = m->cfg->cpus,
+	};
+	const struct engine_ops *ops;
+	char why[256];
+	int err;
+
+	err = engine_select(m->cfg->accel, &ops, why, sizeof(why));
+	if (err) {
+		explain(e, "--accel %s: %s", m->cfg->accel, why);
+		return err;
+	}
+	err = ops->create(&m->engine, &p);
+	if (err)
+		explain(e, "--accel %s: cannot create the VM: %s",
+			m->cfg->accel, strerror(-err));
+	else
+		log_info("engine %s, loop %s", ops->name,
+			 loop_backend_name(m->loop));
+	return err;
+}
+
+/* Put @dev into the next window; it is the machine's from here on. */
+static int plug_in(struct machine *m, struct virtio_dev *dev)
+{
+	unsigned int n = (unsigned int)m->nr_slots;
+	const struct virtio_mmio_params p = {
+		.dev = dev,
+		.bus = m->bus,
+		.loop = m->loop,
+		.irq = irqchip_line(m->chip, LAYOUT_GSI_VIRTIO + n),
+		.base = LAYOUT_VIRTIO_BASE + n * LAYOUT_VIRTIO_SIZE,
+	};
+
+	m->slot[n].dev = dev;
+	m->nr_slots++;
+	return virtio_mmio_create(&m->slot[n].mmio, &p);
+}
+
+static int create_disk(struct machine *m, size_t i, struct machine_error *e)
+{
+	const struct config_disk *d = &m->cfg->disks[i];
+	const struct disk_params params = {
+		.path = d->path,
+		.readonly = d->readonly,
+		.direct = d->direct,
+	};
+	struct virtio_blk_params blk = {
+		.serial = d->serial,
+		.nr_queues = (uint16_t)d->queues,
+	};
+	char why[384], name[32];
+	struct virtio_dev *dev;
+	int err;
+
+	err = disk_open(&blk.disk, &params, m->loop, why, sizeof(why));
+	if (err) {
+		explain(e, "disk %s: %s", d->name, why);
+		return err;
+	}
+	snprintf(name, sizeof(name), "blk%zu", i);
+	blk.name = name;
+	err = virtio_blk_create(&dev, m->ram, m->loop, &blk);
+	return err ? err : plug_in(m, dev);
+}
+
+static int create_devices(struct machine *m, struct machine_error *e)
+{
+	struct virtio_dev *rng;
+	size_t i;
+	int err;
+
+	for (i = 0; i < m->cfg->nr_disks; i++) {
+		err = create_disk(m, i, e);
+		if (err)
+			return err;
+	}
+	if (!m->cfg->rng)
+		return 0;
+	err = virtio_rng_create(&rng, m->ram, m->loop, "rng0");
+	return err ? err : plug_in(m, rng);
+}
+
+static int open_input(const char *path, int *fd, struct machine_error *e)
+{
+	*fd = -1;
+	if (!path)
+		return 0;
+	*fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (*fd >= 0)
+		return 0;
+	explain(e, "%s: %s", path, strerror(errno));
+	return -errno;
+}
+
+static int load_kernel(struct machine *m, struct boot_entry *entry,
+		       struct machine_error *e)
+{
+	static const enum boot_protocol protocols[] = {
+		[CONFIG_BOOT_AUTO] = BOOT_AUTO,
+		[CONFIG_BOOT_LINUX] = BOOT_LINUX,
+		[CONFIG_BOOT_PVH] = BOOT_PVH,
+		[CONFIG_BOOT_FLAT] = BOOT_FLAT,
+	};
+	struct boot_virtio_slot slots[LAYOUT_VIRTIO_SLOTS];
+	struct boot_params p = {
+		.kernel_fd = -1,
+		.kernel_name = m->cfg->kernel,
+		.initrd_fd = -1,
+		.initrd_name = m->cfg->initrd,
+		.cmdline = config_cmdline(m->cfg),
+		.protocol = protocols[m->cfg->boot],
+		.nr_cpus = m->cfg->cpus,
+		.device_tree = m->cfg->device_tree,
+		.slots = slots,
+		.nr_slots = m->nr_slots,
+	};
+	size_t i;
+	int err;
+
+	for (i = 0; i < m->nr_slots; i++)
+		slots[i] = (struct boot_virtio_slot){
+			.base = LAYOUT_VIRTIO_BASE + i * LAYOUT_VIRTIO_SIZE,
+			.gsi = LAYOUT_GSI_VIRTIO + (unsigned int)i,
+		};
+	err = open_input(m->cfg->kernel, &p.kernel_fd, e);
+	if (!err)
+		err = open_input(m->cfg->initrd, &p.initrd_fd, e);
+	if (!err)
+		err = boot_load(m->ram, &p, entry, e->text, sizeof(e->text));
+	fd_close(&p.initrd_fd);
+	fd_close(&p.kernel_fd);
+	return err;
+}
+
+static int create_vcpus(struct machine *m, const struct boot_entry *entry)
+{
+	const struct engine_ops *ops = m->engine->ops;
+	struct cpu_state *st;
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < m->cfg->cpus; i++) {
+		err = ops->vcpu_create(m->engine, i, &m->vcpu[i]);
+		if (err)
+			return err;
+	}
+
+	st = aligned_alloc(_Alignof(struct cpu_state), sizeof(*st));
+	if (!st)
+		return -ENOMEM;
+	err = ops->get_state(m->vcpu[0], st);
+	if (!err) {
+		x86_entry_state(st, entry);
+		err = ops->set_state(m->vcpu[0], st);
+	}
+	free(st);
+	return err;
+}
+
+/* Block the signals that end us, and read them like everything else. */
+static int catch_signals(struct machine *m)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+
+	m->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return m->signal_fd < 0 ? -errno : 0;
+}
+
+static int build(struct machine *m, struct machine_error *e)
+{
+	struct boot_entry entry;
+	int err;
+
+	err = catch_signals(m);
+	if (!err)
+		err = create_loop(m, e);
+	if (!err)
+		err = ram_create(&m->ram, m->cfg->memory);
+	if (!err)
+		err = bus_create(&m->bus);
+	if (!err)
+		err = irqchip_create(&m->chip, m->bus);
+	if (!err)
+		err = create_console(m, e);
+	if (!err)
+		err = create_board(m);
+	if (!err)
+		err = create_devices(m, e);
+	if (!err)
+		err = load_kernel(m, &entry, e);
+	if (!err)
+		err = create_engine(m, e);
+	if (!err)
+		err = create_vcpus(m, &entry);
+	return err;
+}
+
+int machine_create(struct machine **out, const struct vm_config *cfg,
+		   struct machine_error *e)
+{
+	struct machine *m;
+	int err;
+
+	*out = NULL;
+	e->text[0] = '\0';
+	m = calloc(1, sizeof(*m));
+	if (!m)
+		return -ENOMEM;
+	m->cfg = cfg;
+	m->console_fd = -1;
+	m->signal_fd = -1;
+	m->timeout.name = "timeout";
+	m->timeout.done = on_timeout;
+	m->signals.name = "signals";
+	m->signals.done = on_signal;
+
+	err = build(m, e);
+	if (err) {
+		if (!e->text[0])
+			explain(e, "cannot build the machine: %s",
+				strerror(-err));
+		machine_destroy(m);
+		return err;
+	}
+	*out = m;
+	return 0;
+}
+
+static void stop_vcpus(struct machine *m)
+{
+	unsigned int i;
+
+	console_hang_up(m->console);
+	for (i = 0; i < m->cfg->cpus; i++)
+		if (m->thread[i])
+			vcpu_thread_request_stop(m->thread[i]);
+	for (i = 0; i < m->cfg->cpus; i++) {
+		vcpu_thread_stop(m->thread[i]);
+		m->thread[i] = NULL;
+	}
+}
+
+static void start_sources(struct machine *m)
+{
+	loop_read(m->loop, &m->signals, m->signal_fd, &m->siginfo,
+		  sizeof(m->siginfo), -1);
+	if (m->cfg->timeout)
+		loop_timeout(m->loop, &m->timeout, m->cfg->timeout * NS_PER_S);
+	console_start(m->console);
+}
+
+struct machine_result machine_run(struct machine *m)
+{
+	unsigned int i;
+	int err = 0;
+
+	for (i = 0; !err && i < m->cfg->cpus; i++)
+		err = vcpu_thread_start(&m->thread[i], m->vcpu[i], on_vcpu_end,
+					m);
+	if (err) {
+		log_err("vCPU threads: %s", strerror(-err));
+		end(m, MACHINE_ERROR, 0);
+	} else {
+		start_sources(m);
+		if (loop_run(m->loop))
+			end(m, MACHINE_ERROR, 0);
+	}
+	stop_vcpus(m);
+	return m->result;
+}
+
+void machine_destroy(struct machine *m)
+{
+	unsigned int i;
+
+	if (!m)
+		return;
+	for (i = 0; i < m->cfg->cpus; i++)
+		if (m->vcpu[i])
+			m->engine->ops->vcpu_destroy(m->vcpu[i]);
+	if (m->engine)
+		m->engine->ops->destroy(m->engine);
+	for (i = (unsigned int)m->nr_slots; i-- > 0;) {
+		virtio_mmio_destroy(m->slot[i].mmio);
+		virtio_dev_destroy(m->slot[i].dev);
+	}
+	board_destroy(m->board);
+	console_destroy(m->console);
+	fd_close(&m->console_fd);
+	irqchip_destroy(m->chip);
+	bus_destroy(m->bus);
+	ram_destroy(m->ram);
+	loop_destroy(m->loop);
+	fd_close(&m->signal_fd);
+	free(m);
+}
