@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # check.sh - what `minivmm check` prints is the machine that would start.
 set -u
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../.." || exit 1
 . tests/tools/tap.sh
 
-cd "$scratch"
+cd "$scratch" || exit 1
 mkdir sub
 echo k >sub/vmlinuz
 truncate -s 1M sub/root.img other.img

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # config-examples.sh - each examples/*.ini passes check, given its files.
 set -u
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../.." || exit 1
 . tests/tools/tap.sh
 
 cp examples/*.ini "$scratch"
-cd "$scratch"
+cd "$scratch" || exit 1
 echo x >vmlinuz
 echo x >initrd.img
 truncate -s 1M root.img data.img

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # files.sh - what check says about files that do not fit.
 set -u
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../.." || exit 1
 . tests/tools/tap.sh
 
-cd "$scratch"
+cd "$scratch" || exit 1
 echo k >kernel
 truncate -s 1M disk.img
 : >empty

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # options.sh - the command line: what it refuses, and help and version.
 set -u
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../.." || exit 1
 . tests/tools/tap.sh
 
 list="'minivmm --help' lists them"

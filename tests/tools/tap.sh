@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # tap.sh - sourced by shell tests: claims in TAP, a scratch folder, and the
 # program under test as $minivmm.
 #
@@ -7,7 +8,6 @@
 #   finish                    print the plan; returns what to exit with
 
 minivmm=$(realpath "${MINIVMM:-build/minivmm}")
-root=$PWD
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 tap_count=0
