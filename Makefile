@@ -90,4 +90,52 @@ check-format:
 clean:
 	rm -rf $(O)
 
+# The command line, its configuration and its manual pages.
+CLI_TESTS := $(sort $(wildcard tests/cli/*.sh))
+CONFIG_TESTS := $(filter tests/cli/config-%,$(CLI_TESTS))
+DOCDIR ?= $(PREFIX)/share/doc/minivmm
+run_cli := MINIVMM=$(O)/minivmm tests/tools/run-tests.sh
+
+.PHONY: check-config check-cli check-man
+check-config: $(O)/minivmm
+	$(Q)$(run_cli) $(CONFIG_TESTS)
+check-cli: $(O)/minivmm
+	$(Q)$(run_cli) $(filter-out $(CONFIG_TESTS),$(CLI_TESTS))
+check-man: $(O)/minivmm
+	$(Q)$(run_cli) tests/tools/check-man.sh
+
+.PHONY: install uninstall help
+install: $(O)/minivmm
+	install -D $< $(DESTDIR)$(BINDIR)/minivmm
+	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man1 man/minivmm.1
+	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man5 man/minivmm.ini.5
+	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man7 man/minivmm-guest.7
+	install -D -m 644 -t $(DESTDIR)$(DOCDIR)/examples examples/*.ini
+uninstall:
+	rm -f $(DESTDIR)$(BINDIR)/minivmm \
+	$(DESTDIR)$(MANDIR)/man1/minivmm.1 \
+	$(DESTDIR)$(MANDIR)/man5/minivmm.ini.5 \
+	$(DESTDIR)$(MANDIR)/man7/minivmm-guest.7 \
+	$(patsubst %,$(DESTDIR)$(DOCDIR)/%,$(wildcard examples/*.ini))
+	-rmdir $(DESTDIR)$(DOCDIR)/examples $(DESTDIR)$(DOCDIR)
+
+# Lines that start with "#:" in any makefile are the text of `make help`.
+help:
+	$(Q)sed -n 's/^#: \{0,1\}//p' $(MAKEFILE_LIST)
+#: all            build $(O)/minivmm (the default)
+#: check-unit     unit tests
+#: check-config   mistakes in ini files, examples
+#: check-cli      the command line
+#: check-man      manual pages against the program
+#: check-headers  each header compiles alone
+#: check-layers   who includes whom
+#: check-symbols  prefixes; no mutable file-scope data
+#: check-format   clang-format; `make format` applies it
+#: install        to DESTDIR/PREFIX: binary, manual pages, examples
+#: uninstall      remove exactly that
+#: clean          remove the build folder
+#:
+#: Variables: O=DIR build folder, V=1 verbose, CC=clang, DEBUG=1,
+#: SAN=address,undefined sanitizers, WERROR=1, PREFIX=/usr/local, DESTDIR=
+
 -include $(OBJS:.o=.d) $(UNIT_SRCS:%.c=$(O)/%.d)
