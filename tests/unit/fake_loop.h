@@ -69,9 +69,9 @@ static inline int fake_op_result(struct loop *l, const struct loop_op *op)
 		return l->fail;
 	switch ((enum fake_kind)op->kind) {
 	case FAKE_READ:
-		n = (int64_t)op->off < 0 ? readv(op->fd, op->iov, (int)op->len)
-					 : preadv(op->fd, op->iov, (int)op->len,
-						  (off_t)op->off);
+		n = op->off < 0 ? readv(op->fd, op->iov, (int)op->len)
+				: preadv(op->fd, op->iov, (int)op->len,
+					 (off_t)op->off);
 		break;
 	case FAKE_WRITE:
 		n = pwritev(op->fd, op->iov, (int)op->len, (off_t)op->off);
@@ -92,7 +92,7 @@ static inline bool fake_op_waits(const struct loop_op *op)
 {
 	struct pollfd p = { .fd = op->fd, .events = POLLIN };
 
-	if (op->kind != FAKE_READ || (int64_t)op->off >= 0 || op->cancelled)
+	if (op->kind != FAKE_READ || op->off >= 0 || op->cancelled)
 		return false;
 	return poll(&p, 1, 0) == 0;
 }
@@ -197,7 +197,7 @@ void loop_readv(struct loop *l, struct loop_op *op, int fd,
 {
 	op->iov = iov;
 	op->len = nr;
-	op->off = (__typeof__(op->off))off;
+	op->off = off;
 	fake_start(l, op, FAKE_READ, fd);
 }
 
@@ -206,7 +206,7 @@ void loop_writev(struct loop *l, struct loop_op *op, int fd,
 {
 	op->iov = iov;
 	op->len = nr;
-	op->off = (__typeof__(op->off))off;
+	op->off = off;
 	fake_start(l, op, FAKE_WRITE, fd);
 }
 
@@ -233,7 +233,7 @@ void loop_fallocate(struct loop *l, struct loop_op *op, int fd, int mode,
 		    uint64_t off, uint64_t len)
 {
 	op->flags = (uint32_t)mode;
-	op->off = (__typeof__(op->off))off;
+	op->off = (int64_t)off;
 	op->len = len;
 	fake_start(l, op, FAKE_ALLOCATE, fd);
 }
@@ -242,6 +242,19 @@ void loop_cancel(struct loop *l, struct loop_op *op)
 {
 	(void)l;
 	op->cancelled = op->busy;
+}
+
+/* Speed-ups: none. */
+void loop_register_file(struct loop *l, int fd)
+{
+	(void)l;
+	(void)fd;
+}
+
+void loop_unregister_file(struct loop *l, int fd)
+{
+	(void)l;
+	(void)fd;
 }
 
 #endif
