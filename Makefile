@@ -75,6 +75,10 @@ $(O)/%.h.ok: %.h $(HDRS)
 	$(call say,HDR,$<)mkdir -p $(@D) && echo '#include "$<"' | \
 	$(CC) $(CPPFLAGS) $(CFLAGS) -fsyntax-only -x c - && touch $@
 
+.PHONY: deps
+deps:
+	$(Q)tests/tools/deps.sh
+
 .PHONY: check-layers check-symbols
 check-layers:
 	$(Q)tests/tools/check-layers.sh
