@@ -75,6 +75,9 @@ $(O)/%.h.ok: %.h $(HDRS)
 	$(call say,HDR,$<)mkdir -p $(@D) && echo '#include "$<"' | \
 	$(CC) $(CPPFLAGS) $(CFLAGS) -fsyntax-only -x c - && touch $@
 
+# Stock guests to boot: kernel, initrd, root disk.
+include tests/boot/images.mk
+
 .PHONY: deps
 deps:
 	$(Q)tests/tools/deps.sh

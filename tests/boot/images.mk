@@ -1,0 +1,37 @@
+# What the boot tests boot: a stock Debian kernel and user space, made once and
+# shared by all build folders (O=...) inside the tree.
+#
+#   bzImage vmlinux lib/modules   from Debian's linux-image-cloud-amd64
+#   initrd.gz                     busybox and the drivers of minivmm's devices
+#   root.img                      a minimal Debian, ext4, 512 MiB
+
+GUEST ?= $(if $(filter build%,$(O)),build,$(O))/guest
+GUEST_DRIVERS := virtio_mmio virtio_blk virtio-rng pvpanic-mmio
+
+.PHONY: guest-images
+guest-images: $(addprefix $(GUEST)/,bzImage vmlinux initrd.gz root.img)
+
+$(GUEST)/bzImage: tests/tools/fetch-kernel.sh
+	$(Q)$< $(@D)
+
+$(GUEST)/vmlinux: tests/tools/extract-vmlinux.sh $(GUEST)/bzImage
+	$(call say,UNPACK,$@)$^ $@
+
+$(GUEST)/minivmm-exit: tests/guest/minivmm-exit.c
+	$(call say,CC,$@)mkdir -p $(@D) && $(CC) -std=gnu11 -Os $(WARN) -s \
+	-static -nostdlib -ffreestanding -fno-stack-protector \
+	-fno-asynchronous-unwind-tables -o $@ $<
+
+$(GUEST)/initrd.gz: tests/boot/mk-initrd.sh tests/boot/initrd-init \
+		$(GUEST)/minivmm-exit $(GUEST)/bzImage
+	$(call say,INITRD,$@)$< $(GUEST) tests/boot/initrd-init $@ \
+	$(GUEST)/minivmm-exit $(GUEST_DRIVERS)
+
+# Half a minute and some 60 packages: not made again for a new kernel.
+$(GUEST)/rootfs.tar: tests/boot/mk-rootfs.sh
+	$(call say,DEBIAN,$@ (takes half a minute))mkdir -p $(@D) && $< $@
+
+$(GUEST)/root.img: tests/boot/mk-disk.sh tests/boot/root-init \
+		tests/boot/root-poweroff $(GUEST)/rootfs.tar \
+		$(GUEST)/minivmm-exit
+	$(call say,DISK,$@)$< $(GUEST)/rootfs.tar $(GUEST)/minivmm-exit $@
