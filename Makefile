@@ -75,8 +75,8 @@ $(O)/%.h.ok: %.h $(HDRS)
 	$(call say,HDR,$<)mkdir -p $(@D) && echo '#include "$<"' | \
 	$(CC) $(CPPFLAGS) $(CFLAGS) -fsyntax-only -x c - && touch $@
 
-# Stock guests to boot: kernel, initrd, root disk.
-include tests/boot/images.mk
+# Stock guests to boot: kernel, initrd, root disk; the lab that boots them.
+include tests/boot/images.mk tests/lab/lab.mk
 
 .PHONY: deps
 deps:

@@ -1,0 +1,129 @@
+# shellcheck shell=dash disable=SC2034
+# guest-lib.sh - start minivmm in the lab, talk to its guest, check claims.
+#
+# Sourced by /lab/run before the files of guests/. One VM at a time; its
+# console is in $vm_out, what minivmm says itself in $vm_err, its exit status
+# in $vm_status after vm_end.
+
+LINUX='--kernel /lab/bzImage --initrd /lab/initrd.gz'
+CONSOLE='console=ttyS0 reboot=k panic=-1 quiet'
+ROOT="$CONSOLE root=/dev/vda rw"
+
+checks=0
+commands=0
+vm_out=
+vm_err=
+
+# check CLAIM COMMAND... - one line of TAP; when it fails, what was seen.
+check() {
+	local claim=$1
+
+	shift
+	checks=$((checks + 1))
+	if "$@" >/dev/null; then
+		echo "ok $checks - $claim"
+	else
+		echo "not ok $checks - $claim"
+		echo "# failed: $*"
+		show "$vm_err" minivmm
+		show "$vm_out" guest
+	fi
+}
+
+show() {
+	[ -f "$1" ] || return 0
+	tail -n 25 "$1" | tr -d '\r\033' |
+		awk -v who="$2" '{ print "# " who ": " $0 }'
+}
+
+# vm_start NAME OPTION... - start minivmm with a console that stays open.
+vm_start() {
+	local fifo=/tmp/$1.in
+
+	vm_out=/tmp/$1.out vm_err=/tmp/$1.err vm_status=running
+	shift
+	: >"$vm_out"
+	mkfifo "$fifo"
+	# Opened for both directions: neither side waits for the other.
+	exec 3<>"$fifo"
+	minivmm "$@" <"$fifo" >"$vm_out" 2>"$vm_err" 3>&- &
+	vm_pid=$!
+}
+
+# A process that ended but was not waited for has no program any more.
+vm_alive() {
+	readlink "/proc/$vm_pid/exe" >/dev/null
+}
+
+# vm_wait PATTERN [SECONDS] - until a line of the console matches.
+vm_wait() {
+	local tries=$((${2:-60} * 4))
+
+	until grep -q "$1" "$vm_out"; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] && vm_alive || return 1
+		sleep 0.25
+	done
+}
+
+vm_type() {
+	printf '%s\n' "$1" >&3
+}
+
+vm_login() {
+	vm_wait 'root@minivmm:.*#'
+}
+
+# The shell of the bare initrd.
+vm_prompt() {
+	vm_wait '^initrd:.*#'
+}
+
+# vm_do COMMAND [SECONDS] - run it in the guest; its status. What is typed
+# comes back as an echo, which has no digit after the colon.
+vm_do() {
+	local mark
+
+	commands=$((commands + 1))
+	mark=end-$commands
+	vm_type "$1; echo \"$mark:\$?\""
+	vm_wait "^$mark:[0-9]" "${2:-60}" || return 1
+	[ "$(vm_value "$mark:")" = 0 ]
+}
+
+# vm_value PREFIX - the rest of the last line that starts so.
+vm_value() {
+	tr -d '\r' <"$vm_out" | sed -n "s|^$1||p" | tail -n 1
+}
+
+# vm_is PREFIX VALUE
+vm_is() {
+	[ "$(vm_value "$1")" = "$2" ]
+}
+
+# Wait for the end; a VM that stays for a minute is killed.
+vm_end() {
+	local tries=240
+
+	while vm_alive && [ $tries -gt 0 ]; do
+		tries=$((tries - 1))
+		sleep 0.25
+	done
+	vm_alive && kill -9 "$vm_pid"
+	wait "$vm_pid"
+	vm_status=$?
+	exec 3>&-
+}
+
+vm_kill() {
+	kill -9 "$vm_pid"
+	vm_end
+}
+
+vm_ended_with() {
+	[ "$vm_status" = "$1" ]
+}
+
+vm_says() {
+	grep -q "$1" "$vm_out"
+}

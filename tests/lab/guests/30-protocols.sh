@@ -1,0 +1,36 @@
+# shellcheck shell=dash disable=SC2016,SC2034,SC2086
+# The other two ways into a kernel, and the device tree handed over.
+
+greets() {
+	vm_says "Hello from user space: Debian"
+}
+
+# protocol NAME OPTION... - boot once, greet, power off.
+protocol() {
+	local name=$1
+
+	shift
+	vm_start "$name" --initrd /lab/initrd.gz --disk /dev/vda \
+		--cmdline "$ROOT minivmm.once" "$@"
+	vm_end
+}
+
+protocol elf --kernel /lab/vmlinux --boot linux
+check "an ELF vmlinux boots to user space by the Linux protocol" greets
+check "and ends with status 0" vm_ended_with 0
+
+protocol pvh --kernel /lab/vmlinux --boot pvh
+check "an ELF vmlinux boots to user space through its PVH entry" greets
+check "and ends with status 0" vm_ended_with 0
+
+vm_start tree $LINUX --device-tree on --cmdline "$CONSOLE"
+check "without a disk the initrd greets from user space" \
+	vm_prompt
+# SETUP_DTB is 2, and a flattened tree starts with d00dfeed.
+check "--device-tree on hands a device tree to the kernel" vm_do \
+	'cd /sys/kernel/boot_params/setup_data && for d in *; do
+	grep -qx 0x2 $d/type && test "$(head -c 4 $d/data |
+	od -An -t x1 | tr -d " ")" = d00dfeed && break; done'
+vm_type exit
+vm_end
+check "the initrd powers off with status 0" vm_ended_with 0

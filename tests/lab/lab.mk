@@ -1,0 +1,14 @@
+# The KVM lab: real kernels on a complete /dev/kvm, wherever this runs.
+
+LAB_DRIVERS := irqbypass kvm-amd virtio_pci virtio_blk
+
+$(GUEST)/lab.cpio: tests/boot/mk-initrd.sh tests/lab/lab-init \
+		$(GUEST)/minivmm-exit $(GUEST)/bzImage
+	$(call say,INITRD,$@)$< $(GUEST) tests/lab/lab-init $@ \
+	$(GUEST)/minivmm-exit $(LAB_DRIVERS)
+
+# ONLY=pattern runs some of tests/lab/guests/ only.
+.PHONY: check-lab
+check-lab: $(O)/minivmm guest-images $(GUEST)/lab.cpio
+	$(Q)MINIVMM=$(O)/minivmm GUEST=$(GUEST) TEST_TIMEOUT=480 \
+	tests/tools/run-tests.sh tests/lab/kernels.sh
