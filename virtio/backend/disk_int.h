@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * disk_int.h - what the files of the disk backend share.
+ */
+#ifndef MINIVMM_VIRTIO_BACKEND_DISK_INT_H
+#define MINIVMM_VIRTIO_BACKEND_DISK_INT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "virtio/backend/disk.h"
+
+#define DISK_ZERO_PAGE	4096u
+#define DISK_ZERO_PAGES 64u
+
+enum disk_req_kind {
+	DISK_READ,
+	DISK_WRITE,
+	DISK_FLUSH,
+	DISK_DISCARD,
+	DISK_ZEROES,
+};
+
+/* disk_gate.c's. */
+struct disk_gate {
+	unsigned int writes;  /* admitted and not over */
+	unsigned int bounces; /* the same, with a bounce buffer */
+	bool partial;	      /* one of them writes parts of units */
+	bool opening;	      /* letting in those that waited */
+	struct disk_req *first;
+	struct disk_req **last;
+};
+
+struct disk {
+	struct loop *loop;
+	char *path;
+	int fd;
+	uint64_t size;
+	bool readonly;
+	bool direct;
+	bool is_block;
+	unsigned int block_size; /* of a block device: its logical blocks */
+	unsigned int mem_align;	 /* of buffers; 1 without O_DIRECT */
+	unsigned int unit;	 /* of offsets and lengths; the same */
+	bool can_discard;
+	bool no_punch; /* the host said that it cannot */
+	bool no_zero_range;
+	atomic_bool said_error;
+	struct disk_gate gate;
+	struct iovec
+		zeroes[DISK_ZERO_PAGES]; /* the same page again and again */
+};
+
+/* disk.c */
+
+/* What @r is about may begin: the gate let it in. Never ends it at once. */
+void disk_run(struct disk_req *r);
+/* Move the whole of @r between its iov and the file. */
+void disk_transfer(struct disk_req *r);
+/* @n bytes of @r's iov are done. */
+void disk_advance(struct disk_req *r, uint64_t n);
+/* @r is over: from a completion. */
+void disk_end(struct disk_req *r, int err);
+/* The same from a starter: done() runs in a moment. */
+void disk_end_later(struct disk_req *r, int err);
+
+/* disk_gate.c */
+
+void disk_gate_init(struct disk_gate *g);
+/* Run @r now, or when the others allow it. */
+void disk_gate_enter(struct disk_req *r);
+void disk_gate_leave(struct disk_req *r);
+
+/* disk_bounce.c: disk_transfer() by way of an aligned buffer. */
+void disk_bounce(struct disk_req *r);
+void disk_bounce_free(struct disk_req *r);
+/* Whether @r needs it. */
+bool disk_must_bounce(const struct disk_req *r);
+
+/* disk_zero.c */
+void disk_zero_init(struct disk *d);
+void disk_zero_run(struct disk_req *r);
+
+static inline bool disk_in_units(const struct disk *d, uint64_t off,
+				 uint64_t len)
+{
+	return !((off | len) & (d->unit - 1));
+}
+
+#endif

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+/*
+ * disk_zero.c - discard and write-zeroes.
+ *
+ * How it works. The first of these that the host can do:
+ *
+ *   discard                PUNCH_HOLE, nothing
+ *   write-zeroes, unmap    PUNCH_HOLE, ZERO_RANGE, writing zeroes
+ *   write-zeroes           ZERO_RANGE, writing zeroes
+ *
+ * That a file cannot do one is remembered, and never asked again. fallocate()
+ * on a block device is the same (block/fops.c of Linux: both zero the range,
+ * the hole may also give space back).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+
+#include "base/checked.h"
+#include "virtio/backend/disk_int.h"
+
+#define PUNCH (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)
+#define ZERO  (FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE)
+
+static const char zero_page[DISK_ZERO_PAGE]
+	__attribute__((aligned(DISK_ZERO_PAGE)));
+
+void disk_zero_init(struct disk *d)
+{
+	for (unsigned int i = 0; i < DISK_ZERO_PAGES; i++) {
+		/* Only ever written from. */
+		d->zeroes[i].iov_base = (void *)(uintptr_t)zero_page;
+		d->zeroes[i].iov_len = sizeof(zero_page);
+	}
+}
+
+static void write_zeroes(struct disk_req *r);
+
+static void handle_write(struct loop_op *op, int res)
+{
+	struct disk_req *r = container_of(op, struct disk_req, op);
+
+	if (res <= 0) {
+		disk_end(r, res ? res : -EIO);
+		return;
+	}
+	disk_advance(r, (uint64_t)res);
+	if (r->len)
+		write_zeroes(r);
+	else
+		disk_end(r, 0);
+}
+
+static void write_zeroes(struct disk_req *r)
+{
+	struct disk *d = r->disk;
+	unsigned int pages =
+		(unsigned int)min_u64(r->len / DISK_ZERO_PAGE, DISK_ZERO_PAGES);
+
+	r->op.done = handle_write;
+	if (pages)
+		loop_writev(d->loop, &r->op, d->fd, d->zeroes, pages,
+			    (int64_t)r->off);
+	else
+		loop_write(d->loop, &r->op, d->fd, zero_page, r->len,
+			   (int64_t)r->off);
+}
+
+/* The last way. What O_DIRECT would refuse is an ordinary write of zeroes. */
+static void start_writing(struct disk_req *r)
+{
+	if (disk_in_units(r->disk, r->off, r->len)) {
+		write_zeroes(r);
+		return;
+	}
+	disk_gate_leave(r);
+	r->kind = DISK_WRITE;
+	disk_gate_enter(r);
+}
+
+/* Which fallocate() mode to try for @r; 0: none is left. */
+static int best_mode(const struct disk_req *r)
+{
+	const struct disk *d = r->disk;
+
+	if ((r->kind == DISK_DISCARD || r->unmap) && !d->no_punch)
+		return PUNCH;
+	if (r->kind == DISK_ZEROES && !d->no_zero_range)
+		return ZERO;
+	return 0;
+}
+
+static void try_next(struct disk_req *r);
+
+static bool cannot(int err)
+{
+	return err == -EOPNOTSUPP || err == -ENOSYS || err == -ENODEV;
+}
+
+static void handle_fallocate(struct loop_op *op, int res)
+{
+	struct disk_req *r = container_of(op, struct disk_req, op);
+	struct disk *d = r->disk;
+
+	if (!cannot(res)) {
+		disk_end(r, res);
+		return;
+	}
+	if (best_mode(r) == PUNCH)
+		d->no_punch = true;
+	else
+		d->no_zero_range = true;
+	try_next(r);
+}
+
+static void try_next(struct disk_req *r)
+{
+	struct disk *d = r->disk;
+	int mode = best_mode(r);
+
+	if (mode) {
+		r->op.done = handle_fallocate;
+		loop_fallocate(d->loop, &r->op, d->fd, mode, r->off, r->len);
+	} else if (r->kind == DISK_DISCARD) {
+		disk_end_later(r, 0);
+	} else {
+		start_writing(r);
+	}
+}
+
+/* Block devices know blocks only: discard those inside, and no part of one. */
+static void shrink_to_blocks(struct disk_req *r)
+{
+	uint64_t size = r->disk->block_size;
+	uint64_t from = checked_round_up(r->off, size);
+	uint64_t to = (r->off + r->len) & ~(size - 1);
+
+	r->off = from;
+	r->len = to > from ? to - from : 0;
+}
+
+static bool is_in_blocks(const struct disk_req *r)
+{
+	return !((r->off | r->len) & (r->disk->block_size - 1));
+}
+
+void disk_zero_run(struct disk_req *r)
+{
+	if (r->disk->is_block && r->kind == DISK_DISCARD)
+		shrink_to_blocks(r);
+	if (!r->len)
+		disk_end_later(r, 0);
+	else if (r->disk->is_block && !is_in_blocks(r))
+		start_writing(r);
+	else
+		try_next(r);
+}
