@@ -67,6 +67,10 @@ $(UNIT_BINS): $(O)/%: $(O)/%.o $(O)/libminivmm.a
 check-unit: $(UNIT_BINS)
 	$(Q)tests/tools/run-tests.sh $(UNIT_BINS)
 
+# Tiny guests, fuzz targets, stock guests to boot, the lab that boots them.
+include tests/guest/guest.mk tests/fuzz/fuzz.mk
+include tests/boot/images.mk tests/lab/lab.mk
+
 # Each header compiles alone.
 .PHONY: check-headers
 check-headers: $(HDRS:%=$(O)/%.ok)
@@ -74,9 +78,6 @@ check-headers: $(HDRS:%=$(O)/%.ok)
 $(O)/%.h.ok: %.h $(HDRS)
 	$(call say,HDR,$<)mkdir -p $(@D) && echo '#include "$<"' | \
 	$(CC) $(CPPFLAGS) $(CFLAGS) -fsyntax-only -x c - && touch $@
-
-# Stock guests to boot: kernel, initrd, root disk; the lab that boots them.
-include tests/boot/images.mk tests/lab/lab.mk
 
 .PHONY: deps
 deps:
@@ -88,14 +89,27 @@ check-layers:
 check-symbols: $(O)/libminivmm.a
 	$(Q)tests/tools/check-symbols.sh $(O)
 
-.PHONY: format check-format clean
+.PHONY: format check-format check-shell clean
 FORMAT_SRCS = $(shell git ls-files -co --exclude-standard '*.c' '*.h')
 format:
 	clang-format -i $(FORMAT_SRCS)
 check-format:
 	clang-format --dry-run -Werror $(FORMAT_SRCS)
+check-shell:
+	shellcheck -x $$(git ls-files -co --exclude-standard '*.sh')
 clean:
 	rm -rf $(O)
+
+# Everything: what CI runs, and what README's second command is. SAN= leaves
+# the lab out: it boots the program that users get.
+programs := $(O)/minivmm $(UNIT_BINS) $(GUESTS) $(REPLAYS)
+.PHONY: check ci
+check: $(programs) $(if $(SAN),,guest-images $(GUEST)/lab.cpio)
+	$(Q)MINIVMM=$(O)/minivmm GUEST=$(GUEST) TEST_TIMEOUT=600 \
+	tests/tools/run-tests.sh "tests/tools/check-house.sh O=$(O)" \
+	tests/tools/check-fuzz.sh tests/tools/check-man.sh $(UNIT_BINS) \
+	$(CLI_TESTS) $(replay_tests) $(guest_tests) \
+	$(if $(SAN),,tests/lab/kernels.sh)
 
 # The command line, its configuration and its manual pages.
 CLI_TESTS := $(sort $(wildcard tests/cli/*.sh))

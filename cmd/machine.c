@@ -60,7 +60,7 @@ struct machine {
 	struct bus *bus;
 	struct irqchip *chip;
 	struct console *console;
-	int console_fd; /* ours when --serial file: */
+	int console_fd; /* of --serial file:PATH, -1 otherwise */
 	struct board *board;
 	struct engine *engine;
 	struct vcpu *vcpu[LAYOUT_CPUS_MAX];

@@ -1,26 +1,106 @@
 // SPDX-License-Identifier: MIT
 /*
- * run.c - `minivmm run`: as long as there is no machine, checks only.
+ * run.c - `minivmm run`: configuration -> machine -> loop -> teardown -> exit
+ * status.
  */
 #include "cmd/run.h"
 
-#include "cmd/check.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "cmd/machine.h"
 #include "cmd/options.h"
 #include "cmd/status.h"
 
+/* Log lines go to @path from now on; -1 when it cannot be opened. */
+static int open_log(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+
+	if (fd >= 0)
+		log_set_fd(fd);
+	return fd;
+}
+
+static void set_log_level(unsigned int verbose)
+{
+	if (verbose >= 2)
+		log_set_level(LOG_LEVEL_DEBUG);
+	else if (verbose == 1)
+		log_set_level(LOG_LEVEL_INFO);
+}
+
+/* Die of the signal that ended the machine, as whoever sent it expects. */
+static int die_of(int sig)
+{
+	sigset_t set;
+
+	signal(sig, SIG_DFL);
+	sigemptyset(&set);
+	sigaddset(&set, sig);
+	raise(sig);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	return STATUS_FAILED; /* not reached */
+}
+
+static int status_of(struct machine_result r, const struct vm_config *cfg)
+{
+	switch (r.end) {
+	case MACHINE_POWEROFF:
+	case MACHINE_QUIT:
+		return 0;
+	case MACHINE_EXIT:
+		return r.value;
+	case MACHINE_CRASH:
+		return STATUS_CRASHED;
+	case MACHINE_TIMEOUT:
+		log_warn("the timeout of %u s expired", cfg->timeout);
+		return STATUS_TIMEOUT;
+	case MACHINE_SIGNAL:
+		return die_of(r.value);
+	case MACHINE_ERROR:
+		break;
+	}
+	return STATUS_FAILED;
+}
+
+static int run_machine(const struct vm_config *cfg)
+{
+	struct machine_result result;
+	struct machine_error e;
+	struct machine *m;
+
+	if (machine_create(&m, cfg, &e))
+		return status_fail("%s", e.text);
+	result = machine_run(m);
+	machine_destroy(m);
+	return status_of(result, cfg);
+}
+
 int cmd_run(int argc, char **argv)
 {
-	struct config_error e;
 	struct options o;
+	int log_fd = -1;
 	int status;
 
 	status = options_start(&o, OPTIONS_RUN, argc, argv);
 	if (status >= 0)
 		return status;
-	if (check_files(&o.config, &e))
-		status = status_fail("%s", e.text);
+
+	set_log_level(o.config.verbose);
+	if (o.config.log_file)
+		log_fd = open_log(o.config.log_file);
+	if (o.config.log_file && log_fd < 0)
+		status = status_fail("--log-file %s: %s", o.config.log_file,
+				     strerror(errno));
 	else
-		status = status_fail("no machine in this build");
+		status = run_machine(&o.config);
 	options_fini(&o);
+	fd_close(&log_fd);
 	return status;
 }

@@ -8,5 +8,5 @@ int guest_main(void)
 {
 	put_text("hello, world\n");
 	outb(0x600, 5 << 2 | 1 << 5); /* SLP_TYP 5, SLP_EN */
-	return 3; /* not reached */
+	return 3;		      /* not reached */
 }

@@ -16,7 +16,7 @@ int guest_main(void)
 	outb(0x20, 0x11); /* ICW1: edge, cascade, ICW4 */
 	outb(0x21, VECTOR);
 	outb(0x21, 4);
-	outb(0x21, 3); /* 8086 mode, automatic EOI */
+	outb(0x21, 3);	  /* 8086 mode, automatic EOI */
 	outb(0x21, 0xfe); /* only IRQ0 */
 
 	outb(0x43, 0x34); /* channel 0, rate generator */

@@ -10,7 +10,7 @@
 #define CPUS	   4
 
 /* In RAM that nothing else uses, within reach of a real-mode segment 0 */
-#define FLAG	   0xf800ul
+#define FLAG 0xf800ul
 
 static const uint8_t code[] = {
 	0xfa,			      /* cli */

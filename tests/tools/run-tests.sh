@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # run-tests.sh PROGRAM... - run test programs, show what failed, count.
 #
+# PROGRAM may have arguments: "tests/guest/run.sh build".
+#
 # A program prints TAP ("ok N - claim", "not ok N - claim", "# SKIP reason") and
 # exits 0 pass, 1 fail, 77 skip, 124 timeout. A program that exits non-zero
 # without a "not ok", or prints no result at all, counts as one failure. The
@@ -16,7 +18,8 @@ trap 'rm -f "$log"' EXIT
 
 for prog in "$@"; do
 	start=$(date +%s)
-	timeout -k 5 "$limit" "$prog" >"$log" 2>&1 </dev/null
+	# shellcheck disable=SC2086 # program and arguments
+	timeout -k 5 "$limit" $prog >"$log" 2>&1 </dev/null
 	status=$?
 	took=$(($(date +%s) - start))
 

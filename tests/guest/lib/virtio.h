@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define QUEUE_SIZE 128
+#define QUEUE_SIZE 64 /* the smallest maximum of our devices */
 
 enum virtio_reg {
 	REG_MAGIC = 0x000,
@@ -73,12 +73,12 @@ void virtio_submit(uintptr_t base, struct queue *q, uint16_t head);
 uint32_t virtio_wait(struct queue *q);
 
 /* virtio-blk */
-#define BLK_ID	  2
-#define RNG_ID	  4
-#define BLK_IN	  0
-#define BLK_OUT	  1
-#define BLK_FLUSH 4
-#define BLK_GETID 8
+#define BLK_ID		 2
+#define RNG_ID		 4
+#define BLK_IN		 0
+#define BLK_OUT		 1
+#define BLK_FLUSH	 4
+#define BLK_GETID	 8
 #define BLK_DISCARD	 11
 #define BLK_WRITE_ZEROES 13
 

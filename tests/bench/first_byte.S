@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * first_byte.S - the smallest guest: one byte on the serial line, then halt.
+ * PVH, so that other VMMs start it too.
+ */
+	.section .note.pvh, "a", @note
+	.balign	4
+	.long	4, 4, 18		/* XEN_ELFNOTE_PHYS32_ENTRY */
+	.asciz	"Xen"
+	.long	_start
+
+	.code32
+	.section .text.start, "ax"
+	.globl	_start
+_start:
+	mov	$0x3f8, %dx
+	mov	$'!', %al
+	out	%al, %dx
+1:	hlt
+	jmp	1b
+	.section .note.GNU-stack, "", @progbits

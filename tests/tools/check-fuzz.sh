@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# check-fuzz.sh - every parser of foreign bytes has a fuzz target and a corpus.
+set -eu
+cd "$(dirname "$0")/../.."
+
+# What reads bytes of a guest, a file or a user, and the target that covers it.
+parsers='virtio/queue.c:queue virtio/transport/mmio.c:mmio virtio/blk.c:blk
+memory/boot/bzimage.c:boot memory/boot/elf.c:boot config/ini.c:config
+vcpu/board/uart.c:board vcpu/irqchip/ioapic.c:board'
+
+n=0 bad=0
+for pair in $parsers; do
+	n=$((n + 1))
+	target=${pair#*:}
+	if [ -f "${pair%:*}" ] && [ -f "tests/fuzz/fuzz_$target.c" ] &&
+		[ -n "$(ls "tests/fuzz/corpus/$target" 2>/dev/null)" ]; then
+		echo "ok $n - ${pair%:*} is fuzzed by fuzz_$target"
+	else
+		echo "not ok $n - ${pair%:*} is fuzzed by fuzz_$target"
+		bad=1
+	fi
+done
+echo "1..$n"
+exit $bad
