@@ -54,7 +54,7 @@ missing=
 # shellcheck disable=SC2013 # a number is one word
 for n in $(sed -n 's/^#define LAYOUT_\(PORT_[A-Z0-9_]*\|IOAPIC\|LAPIC\|'\
 'VIRTIO_BASE\|HIGH_BASE\|EBDA\|ACPI\|KERNEL\|BOOT_GDT\|BOOT_STACK\|'\
-'ZERO_PAGE\|PVH_INFO\|PAGE_TABLES\|FLAT_IMAGE\|CMDLINE\)[[:space:]]*'\
+'ZERO_PAGE\|PVH_INFO\|PAGE_TABLES\|SETUP_DATA\|FLAT_IMAGE\|CMDLINE\)[[:space:]]*'\
 '\(0x[0-9a-f]*\).*/\2/p' memory/layout_x86.h); do
 	grep -qw -- "$n" man/minivmm-guest.7 || missing="$missing $n"
 done
