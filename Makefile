@@ -117,13 +117,15 @@ CONFIG_TESTS := $(filter tests/cli/config-%,$(CLI_TESTS))
 DOCDIR ?= $(PREFIX)/share/doc/minivmm
 run_cli := MINIVMM=$(O)/minivmm tests/tools/run-tests.sh
 
-.PHONY: check-config check-cli check-man
+.PHONY: check-config check-cli check-man check-readme
 check-config: $(O)/minivmm
 	$(Q)$(run_cli) $(CONFIG_TESTS)
 check-cli: $(O)/minivmm
 	$(Q)$(run_cli) $(filter-out $(CONFIG_TESTS),$(CLI_TESTS))
 check-man: $(O)/minivmm
 	$(Q)$(run_cli) tests/tools/check-man.sh
+check-readme:
+	$(Q)$(run_cli) tests/tools/check-readme.sh
 
 .PHONY: install uninstall help
 install: $(O)/minivmm
@@ -148,6 +150,7 @@ help:
 #: check-config   mistakes in ini files, examples
 #: check-cli      the command line
 #: check-man      manual pages against the program
+#: check-readme   paths in README.md
 #: check-headers  each header compiles alone
 #: check-layers   who includes whom
 #: check-symbols  prefixes; no mutable file-scope data

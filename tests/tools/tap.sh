@@ -7,7 +7,7 @@
 #                             and LINE as the only line on stderr
 #   finish                    print the plan; returns what to exit with
 
-minivmm=$(realpath "${MINIVMM:-build/minivmm}")
+minivmm=$(realpath -m "${MINIVMM:-build/minivmm}")
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 tap_count=0
