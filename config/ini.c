@@ -290,6 +290,15 @@ static void skip_bom(struct ini *ini)
 		ini->next += n;
 }
 
+/* As much of @path as leaves room for the message behind it. */
+static const char *end_of(const char *path)
+{
+	size_t len = strlen(path),
+	       max = sizeof((struct config_error){ "" }) / 2;
+
+	return len > max ? path + len - max : path;
+}
+
 /* Errors of inih (@ret: a line, < 0 no memory) become ours. */
 static int finish(struct ini *ini, int ret, const char *name)
 {
@@ -306,7 +315,7 @@ static int finish(struct ini *ini, int ret, const char *name)
 						    "[section] or a comment");
 	}
 	if (ini->err)
-		config_error_prefix(ini->e, "%s:%u: ", name, line);
+		config_error_prefix(ini->e, "%s:%u: ", end_of(name), line);
 	return ini->err;
 }
 
@@ -374,7 +383,7 @@ int config_read_file(struct vm_config *c, const char *path,
 	}
 	if (err) {
 		config_error_set(e, "%s: cannot read: %s; expected an ini file",
-				 path, strerror(-err));
+				 end_of(path), strerror(-err));
 		return err;
 	}
 	err = config_read_text(c, text, len, path, e);

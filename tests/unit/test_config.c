@@ -754,6 +754,19 @@ static void files_that_cannot_be_read_are_named(void **state)
 				    "expected an ini file");
 }
 
+static void a_long_file_name_leaves_room_for_the_message(void **state)
+{
+	char name[PATH_MAX];
+	struct config_error e;
+
+	memset(name, 'x', sizeof(name));
+	name[PATH_MAX - 1] = '\0';
+	assert_true(config_read_text(*state, "[vn]", 4, name, &e) < 0);
+	assert_non_null(strstr(e.text, "xx:1: unknown section [vn];"));
+	assert_true(config_read_file(*state, name, &e) < 0);
+	assert_non_null(strstr(e.text, "xx: cannot read: "));
+}
+
 static const char *nearest(const char *word)
 {
 	static const char *const words[] = { "memory", "name", "cpus", "io" };
@@ -831,6 +844,7 @@ static const struct CMUnitTest tests[] = {
 	T(long_paths_read_back_equal),
 	T(random_configurations_read_back_equal),
 	T(files_that_cannot_be_read_are_named),
+	T(a_long_file_name_leaves_room_for_the_message),
 	T(slips_of_the_finger_find_the_nearest_word),
 	T(other_words_have_no_nearest_word),
 };
