@@ -167,6 +167,29 @@ static int create_loop(struct machine *m, struct machine_error *e)
 	return err;
 }
 
+/* A refusal is logged, and costs speed only. */
+static void register_ram(struct machine *m)
+{
+	size_t i;
+
+	for (i = 0; i < ram_nr_regions(m->ram); i++)
+		loop_register_buffer(m->loop, ram_region(m->ram, i)->host,
+				     ram_region(m->ram, i)->size);
+}
+
+static int create_ram(struct machine *m, struct machine_error *e)
+{
+	int err = ram_create(&m->ram, m->cfg->memory);
+
+	if (err)
+		explain(e, "--memory: %llu MiB of guest RAM: %s",
+			(unsigned long long)(m->cfg->memory >> 20),
+			strerror(-err));
+	else if (m->cfg->fixed_buffers)
+		register_ram(m);
+	return err;
+}
+
 static int open_console(struct machine *m, struct machine_error *e)
 {
 	const char *path = m->cfg->serial_path;
@@ -414,7 +437,7 @@ static int build(struct machine *m, struct machine_error *e)
 	if (!err)
 		err = create_loop(m, e);
 	if (!err)
-		err = ram_create(&m->ram, m->cfg->memory);
+		err = create_ram(m, e);
 	if (!err)
 		err = bus_create(&m->bus);
 	if (!err)

@@ -13,6 +13,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "cmd/check.h"
 #include "cmd/machine.h"
 #include "cmd/options.h"
 #include "cmd/status.h"
@@ -71,10 +72,14 @@ static int status_of(struct machine_result r, const struct vm_config *cfg)
 
 static int run_machine(const struct vm_config *cfg)
 {
+	struct config_error wrong;
 	struct machine_result result;
 	struct machine_error e;
 	struct machine *m;
 
+	/* Before anything is opened for writing. */
+	if (check_files(cfg, &wrong))
+		return status_fail("%s", wrong.text);
 	if (machine_create(&m, cfg, &e))
 		return status_fail("%s", e.text);
 	result = machine_run(m);

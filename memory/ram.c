@@ -20,7 +20,6 @@
 
 #include "base/checked.h"
 #include "base/fd.h"
-#include "base/log.h"
 
 #define BITS_PER_WORD 64
 
@@ -93,8 +92,6 @@ int ram_create(struct ram **out, uint64_t size)
 	return 0;
 
 destroy_ram:
-	log_err("guest RAM of %llu MiB: %s", (unsigned long long)(size >> 20),
-		strerror(-err));
 	ram_destroy(r);
 	return err;
 }

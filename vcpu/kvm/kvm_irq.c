@@ -24,12 +24,6 @@
 #include "base/log.h"
 #include "vcpu/irqchip/irqchip.h"
 
-/* KVM's table and its entries in one piece, as the ioctl takes them. */
-struct route_table {
-	struct kvm_irq_routing head;
-	struct kvm_irq_routing_entry entry[LAYOUT_GSIS];
-};
-
 static struct kvm_engine *of_sink(struct irq_sink *s)
 {
 	return container_of(s, struct kvm_engine, sink);
@@ -50,7 +44,11 @@ static int send(struct irq_sink *s, const struct msi_msg *m)
 
 static int write_table(struct kvm_engine *k)
 {
-	struct route_table t = { .head.nr = 0 };
+	/* The header and its entries in one piece, as the ioctl takes them. */
+	_Alignas(struct kvm_irq_routing) char
+		buf[sizeof(struct kvm_irq_routing) +
+		    LAYOUT_GSIS * sizeof(struct kvm_irq_routing_entry)] = { 0 };
+	struct kvm_irq_routing *t = (struct kvm_irq_routing *)(void *)buf;
 	unsigned int gsi;
 
 	for (gsi = 0; gsi < LAYOUT_GSIS; gsi++) {
@@ -58,7 +56,7 @@ static int write_table(struct kvm_engine *k)
 
 		if (!r->live)
 			continue;
-		t.entry[t.head.nr++] = (struct kvm_irq_routing_entry){
+		t->entries[t->nr++] = (struct kvm_irq_routing_entry){
 			.gsi = gsi,
 			.type = KVM_IRQ_ROUTING_MSI,
 			.u.msi.address_lo = (uint32_t)r->msg.addr,
@@ -66,7 +64,7 @@ static int write_table(struct kvm_engine *k)
 			.u.msi.data = r->msg.data,
 		};
 	}
-	return kvm_ioctl(k->vm_fd, KVM_SET_GSI_ROUTING, &t);
+	return kvm_ioctl(k->vm_fd, KVM_SET_GSI_ROUTING, t);
 }
 
 static int add_irqfd(struct kvm_engine *k, unsigned int gsi)

@@ -47,11 +47,6 @@ static const struct {
 	{ 0x6e0, offsetof(struct cpu_msrs, tsc_deadline) },
 };
 
-struct msr_list {
-	struct kvm_msrs head;
-	struct kvm_msr_entry entry[ARRAY_SIZE(msrs)];
-};
-
 static int vcpu_fd(struct vcpu *v)
 {
 	return container_of(v, struct kvm_vcpu, vcpu)->fd;
@@ -68,23 +63,26 @@ static uint64_t *msr_slot(struct cpu_msrs *m, size_t i)
  */
 static int transfer_msrs(int fd, unsigned long request, struct cpu_msrs *m)
 {
-	struct msr_list list;
+	_Alignas(struct kvm_msrs) char
+		buf[sizeof(struct kvm_msrs) +
+		    ARRAY_SIZE(msrs) * sizeof(struct kvm_msr_entry)];
+	struct kvm_msrs *list = (struct kvm_msrs *)(void *)buf;
 	size_t first = 0, i, n;
 	int done;
 
 	while (first < ARRAY_SIZE(msrs)) {
 		n = ARRAY_SIZE(msrs) - first;
-		list.head = (struct kvm_msrs){ .nmsrs = (uint32_t)n };
+		*list = (struct kvm_msrs){ .nmsrs = (uint32_t)n };
 		for (i = 0; i < n; i++)
-			list.entry[i] = (struct kvm_msr_entry){
+			list->entries[i] = (struct kvm_msr_entry){
 				.index = msrs[first + i].index,
 				.data = *msr_slot(m, first + i),
 			};
-		done = kvm_ioctl(fd, request, &list);
+		done = kvm_ioctl(fd, request, list);
 		if (done < 0)
 			return done;
 		for (i = 0; i < (size_t)done; i++)
-			*msr_slot(m, first + i) = list.entry[i].data;
+			*msr_slot(m, first + i) = list->entries[i].data;
 		first += (size_t)done + 1;
 	}
 	return 0;
