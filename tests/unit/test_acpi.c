@@ -6,6 +6,7 @@
 #include "tests/unit/unit.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -165,6 +166,40 @@ static void madt_lists_cpus_ioapic_override_and_nmi(void **state)
 	assert_int_equal(seen[4], 1);
 }
 
+/* Whether the DSDT has these bytes */
+static bool dsdt_has(const char *bytes, size_t len)
+{
+	size_t at = dsdt();
+
+	return memmem(mem + at, get(at + 4, 4), bytes, len) != NULL;
+}
+
+/* Encoded by hand after ACPI 6.4 §6.4 and §20.2 */
+static void dsdt_has_power_off_and_every_device(void **state)
+{
+	static const char s5[] = "\x08_S5_\x12\x07\x04\x0a\x05\0\0\0";
+	static const char com1[] = "\x47\x01\xf8\x03\xf8\x03\x01\x08"
+				   "\x89\x06\x00\x03\x01\x04\0\0\0\x79";
+	static const char rtc[] = "\x47\x01\x70\x00\x70\x00\x01\x02"
+				  "\x89\x06\x00\x03\x01\x08\0\0\0\x79";
+	static const char pvpanic[] = "QEMU0001\0\x08_CRS\x11\x0d\x0a\x0a"
+				      "\x47\x01\x05\x05\x05\x05\x01\x01\x79";
+	static const char virtio1[] =
+		"LNRO0005\0\x08_UID\x01\x08_CCA\x01\x08_CRS\x11\x1a\x0a\x17"
+		"\x86\x09\x00\x01\x00\x10\x00\xd0\x00\x10\x00\x00"
+		"\x89\x06\x00\x03\x01\x19\0\0\0\x79";
+
+	(void)state;
+	build(1, 2);
+	assert_true(dsdt_has(s5, sizeof(s5) - 1));
+	assert_true(dsdt_has(com1, sizeof(com1) - 1));
+	assert_true(dsdt_has(rtc, sizeof(rtc) - 1));
+	assert_true(dsdt_has(pvpanic, sizeof(pvpanic) - 1));
+	assert_true(dsdt_has(virtio1, sizeof(virtio1) - 1));
+	assert_true(dsdt_has("V001", 4));
+	assert_false(dsdt_has("V002", 4));
+}
+
 static void tables_of_the_largest_machine_fit(void **state)
 {
 	struct boot_params p = {
@@ -298,6 +333,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(rsdp_of_revision_2_leads_to_every_table),
 	cmocka_unit_test(fadt_describes_a_hardware_reduced_machine),
 	cmocka_unit_test(madt_lists_cpus_ioapic_override_and_nmi),
+	cmocka_unit_test(dsdt_has_power_off_and_every_device),
 	cmocka_unit_test(tables_of_the_largest_machine_fit),
 	cmocka_unit_test(tables_that_do_not_fit_are_refused),
 	cmocka_unit_test(aml_integers_take_their_shortest_form),
