@@ -21,9 +21,15 @@ static const struct {
 	uint16_t machine;
 	const char *name;
 } machines[] = {
-	{ EM_AARCH64, "aarch64" }, { EM_ARM, "arm" },	{ EM_RISCV, "riscv" },
-	{ EM_PPC64, "ppc64" },	   { EM_S390, "s390" }, { EM_MIPS, "mips" },
-	{ EM_SPARCV9, "sparc64" }, { EM_386, "i386" },
+	{ EM_AARCH64, "aarch64" },
+	{ EM_ARM, "arm" },
+	{ EM_RISCV, "riscv" },
+	{ EM_PPC64, "ppc64" },
+	{ EM_S390, "s390" },
+	{ EM_MIPS, "mips" },
+	{ EM_SPARCV9, "sparc64" },
+	{ EM_386, "i386" },
+	{ EM_X86_64, "x86-64 in 32 bits (x32)" },
 };
 
 static const char *machine_name(uint16_t machine)

@@ -31,9 +31,13 @@ int boot_fail_memory(const struct boot_loader *l, const char *name,
 {
 	uint64_t mib = checked_round_up(needed, 1 << 20) >> 20;
 
+	if (l->low_end == LAYOUT_HOLE_BASE)
+		return boot_fail(l, name, -ENOMEM,
+				 "needs %llu MiB of memory in one piece, a "
+				 "guest has 3072 at most",
+				 (unsigned long long)mib);
 	return boot_fail(l, name, -ENOMEM,
-			 "needs %llu MiB of memory below 3 GiB, the guest has "
-			 "%llu",
+			 "needs %llu MiB of memory, the guest has %llu",
 			 (unsigned long long)mib,
 			 (unsigned long long)(l->low_end >> 20));
 }

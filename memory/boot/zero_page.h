@@ -36,7 +36,6 @@ enum {
 /* xloadflags */
 enum {
 	ZP_XLF_KERNEL_64 = 1 << 0,
-	ZP_XLF_ABOVE_4G = 1 << 1,
 };
 
 /* setup_data types */

@@ -313,8 +313,19 @@ static void kernel_that_needs_more_memory_says_how_much(void **state)
 	struct boot_guest g = guest(16 * MIB, &b);
 
 	(void)state;
-	guest_refuses(&g, "foo: needs 24 MiB of memory below 3 GiB, the guest "
-			  "has 16");
+	guest_refuses(&g, "foo: needs 24 MiB of memory, the guest has 16");
+}
+
+static void kernel_that_no_guest_can_hold_is_refused(void **state)
+{
+	struct tiny_bzimage b = image();
+	struct boot_guest g;
+
+	(void)state;
+	b.h.init_size = le32_put(0xffffffff);
+	g = guest(4096 * MIB, &b);
+	guest_refuses(&g, "foo: needs 4112 MiB of memory in one piece, a guest "
+			  "has 3072 at most");
 }
 
 /* One wrong thing in a good image, and what is said of it */
@@ -505,6 +516,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(setup_data_has_the_device_tree_on_request),
 	cmocka_unit_test(command_line_longer_than_the_kernel_takes_is_refused),
 	cmocka_unit_test(kernel_that_needs_more_memory_says_how_much),
+	cmocka_unit_test(kernel_that_no_guest_can_hold_is_refused),
 	cmocka_unit_test(bzimage_that_is_wrong_is_refused_in_words),
 	cmocka_unit_test(bzimage_cut_anywhere_is_refused),
 	cmocka_unit_test(bzimage_is_refused_as_pvh),

@@ -265,6 +265,11 @@ static void make_aarch64(struct tiny_elf *e)
 	e->h.e_machine = EM_AARCH64;
 }
 
+static void make_x32(struct tiny_elf *e)
+{
+	e->h.e_ident[EI_CLASS] = ELFCLASS32;
+}
+
 static void make_big_endian(struct tiny_elf *e)
 {
 	e->h.e_ident[EI_DATA] = ELFDATA2MSB;
@@ -360,6 +365,7 @@ static void elf_that_is_wrong_is_refused_in_words(void **state)
 {
 	(void)state;
 	assert_damage(make_aarch64, "foo: ELF for aarch64, expected x86-64");
+	assert_damage(make_x32, "ELF for x86-64 in 32 bits (x32)");
 	assert_damage(make_big_endian, "ELF for a big-endian machine");
 	assert_damage(make_classless, "ELF class is 7");
 	assert_damage(make_object, "is not an executable (e_type 1");
