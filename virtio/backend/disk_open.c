@@ -3,6 +3,7 @@
  * disk_open.c - open a disk: is it one, is it free, what can it do.
  *
  * @syscalls: openat newfstatat fstat statx fcntl flock ioctl fallocate close
+ * @syscalls: read clock_nanosleep getpid
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -27,6 +28,8 @@
 /* Of files of which the host does not say: no logical block is larger. */
 #define UNIT_FALLBACK 4096u
 #define UNIT_MAX      (64u << 10)
+
+#define LOCK_WAIT_MS 1000
 
 /* Where the words for the user go. */
 struct reason {
@@ -173,10 +176,29 @@ static int lock_holder(int fd)
 	return holder;
 }
 
-static int explain_lock(int fd, const struct reason *why)
+/*
+ * Whether process @pid has ended, its parent not knowing yet included. True
+ * for 0: the lock is free by now, or its owner is not to be seen from here.
+ */
+static bool is_gone(int pid)
 {
-	int pid = lock_holder(fd);
+	char path[32], state = 'Z';
+	FILE *f;
 
+	if (!pid)
+		return true;
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	f = fopen(path, "re");
+	if (!f)
+		return errno == ENOENT;
+	/* "1234 (its name) S ..." */
+	(void)!fscanf(f, "%*d (%*[^)]) %c", &state);
+	fclose(f);
+	return state == 'Z' || state == 'X';
+}
+
+static int explain_lock(int pid, const struct reason *why)
+{
 	if (pid == getpid())
 		return fail(why, -EBUSY,
 			    "in use by another disk of this minivmm");
@@ -186,16 +208,35 @@ static int explain_lock(int fd, const struct reason *why)
 	return fail(why, -EBUSY, "in use by another minivmm");
 }
 
-static int lock_file(const struct disk *d, const struct reason *why)
+static int try_lock(const struct disk *d)
 {
 	int mode = d->readonly ? LOCK_SH : LOCK_EX;
-	int err;
 
-	do
-		err = flock(d->fd, mode | LOCK_NB) ? -errno : 0;
-	while (err == -EINTR);
-	if (err == -EWOULDBLOCK)
-		return explain_lock(d->fd, why);
+	while (flock(d->fd, mode | LOCK_NB)) {
+		if (errno != EINTR)
+			return -errno;
+	}
+	return 0;
+}
+
+/*
+ * The kernel ends the io_uring of a killed process, and the writes in it,
+ * some time after the process: until then the file is rightly locked, and
+ * nobody is there who could be asked to give it up. That time is waited for.
+ */
+static int lock_file(const struct disk *d, const struct reason *why)
+{
+	int err, pid;
+
+	for (int waited = 0;; waited++) {
+		err = try_lock(d);
+		if (err != -EWOULDBLOCK)
+			break;
+		pid = lock_holder(d->fd);
+		if (!is_gone(pid) || waited == LOCK_WAIT_MS)
+			return explain_lock(pid, why);
+		usleep(1000);
+	}
 	if (err)
 		log_warn("%s: cannot be locked (%s): nothing keeps another VM "
 			 "from using it",
