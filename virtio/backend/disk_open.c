@@ -29,7 +29,11 @@
 #define UNIT_FALLBACK 4096u
 #define UNIT_MAX      (64u << 10)
 
-#define LOCK_WAIT_MS 1000
+/*
+ * The kernel lets go of the files of an io_uring some time after the process
+ * that had it is gone: up to a second later on Linux 6.1.
+ */
+#define RELEASE_WAIT_MS 2000
 
 /* Where the words for the user go. */
 struct reason {
@@ -80,6 +84,23 @@ static int check_type(const struct stat *st, const struct reason *why)
 		    type_name(st->st_mode));
 }
 
+/*
+ * open(2), which refuses a block device (O_EXCL) as long as a minivmm that
+ * has just ended still has it; nobody says who that is.
+ */
+static int open_patiently(const char *path, int flags)
+{
+	for (int waited = 0;; waited++) {
+		int fd = open(path, flags);
+
+		if (fd >= 0)
+			return fd;
+		if (errno != EBUSY || waited == RELEASE_WAIT_MS)
+			return -errno;
+		usleep(1000);
+	}
+}
+
 static int explain_open(const struct disk_params *p, int err, bool is_block,
 			const struct reason *why)
 {
@@ -128,9 +149,9 @@ static int open_file(struct disk *d, const struct disk_params *p,
 	flags |= p->direct ? O_DIRECT : 0;
 	/* Of a block device: not while it is mounted. */
 	flags |= S_ISBLK(st.st_mode) && !p->readonly ? O_EXCL : 0;
-	d->fd = open(p->path, flags);
+	d->fd = open_patiently(p->path, flags);
 	if (d->fd < 0)
-		return explain_open(p, -errno, S_ISBLK(st.st_mode), why);
+		return explain_open(p, d->fd, S_ISBLK(st.st_mode), why);
 
 	/* It may be another file by now. */
 	if (fstat(d->fd, &st))
@@ -233,7 +254,7 @@ static int lock_file(const struct disk *d, const struct reason *why)
 		if (err != -EWOULDBLOCK)
 			break;
 		pid = lock_holder(d->fd);
-		if (!is_gone(pid) || waited == LOCK_WAIT_MS)
+		if (!is_gone(pid) || waited == RELEASE_WAIT_MS)
 			return explain_lock(pid, why);
 		usleep(1000);
 	}
