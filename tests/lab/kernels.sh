@@ -35,7 +35,6 @@ lab_script() {
 		for f in /lab/[0-9]*.sh; do
 			. "$f"
 		done
-		rm -f /tmp/count
 		echo "# the lab was up for $(cut -d ' ' -f 1 /proc/uptime) s"
 	END
 }

@@ -11,6 +11,7 @@ on_terminal() {
 		stty -g >/tmp/after
 	END
 	export LINUX CONSOLE
+	: >"$vm_out"
 	mkfifo /tmp/terminal.in
 	exec 3<>/tmp/terminal.in
 	script -q -f -c 'sh /tmp/terminal.sh' /dev/null \
