@@ -14,7 +14,6 @@ BINDIR ?= $(PREFIX)/bin
 MANDIR ?= $(PREFIX)/share/man
 CONFIG_KVM ?= 1
 
-LIBS := liburing libfdt inih
 # libfdt has no pkg-config file in Debian 12: its name says it all.
 PKG_LIBS := liburing inih
 
@@ -22,14 +21,17 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wundef -Wwrite-strings -Wpointer-arith -Wvla -Wimplicit-fallthrough
 STRICT := base/% memory/ram.c memory/boot/% virtio/queue.c virtio/iov.c
 
+PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKG_LIBS))
+PKG_LDLIBS := $(shell $(PKG_CONFIG) --libs $(PKG_LIBS))
+
 override CPPFLAGS += -I. -D_GNU_SOURCE -DMINIVMM_VERSION='"$(VERSION)"' \
-	-DCONFIG_KVM=$(CONFIG_KVM) $(shell $(PKG_CONFIG) --cflags $(PKG_LIBS))
+	-DCONFIG_KVM=$(CONFIG_KVM) $(PKG_CFLAGS)
 override CFLAGS := -std=gnu11 $(if $(filter 1,$(DEBUG)),-Og,-O2) -g $(WARN) \
 	$(if $(filter 1,$(WERROR)),-Werror) \
 	$(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer) -pthread \
 	$(CFLAGS)
 override LDFLAGS += $(if $(SAN),-fsanitize=$(SAN)) -pthread
-LDLIBS += $(shell $(PKG_CONFIG) --libs $(PKG_LIBS)) -lfdt
+LDLIBS += $(PKG_LDLIBS) -lfdt
 
 dirs := base config memory memory/boot vcpu vcpu/x86 vcpu/irqchip \
 	vcpu/board $(if $(filter 1,$(CONFIG_KVM)),vcpu/kvm) \
@@ -100,11 +102,24 @@ check-shell:
 clean:
 	rm -rf $(O)
 
-# Everything: what CI runs, and what README's second command is. SAN= leaves
-# the lab out: it boots the program that users get.
+# README's two commands. They install first what is missing, so the build is
+# a make of its own, which finds it.
+.PHONY: demo check
+demo:
+	$(Q)tests/tools/deps.sh demo
+	$(Q)$(MAKE) --no-print-directory $(O)/minivmm guest-images \
+	$(GUEST)/lab.cpio
+	$(Q)MINIVMM=$(O)/minivmm GUEST=$(GUEST) tests/lab/demo.sh
+check:
+	$(Q)tests/tools/deps.sh
+	$(Q)$(MAKE) --no-print-directory check-all
+#: demo           boot Debian to a greeting; installs what that needs
+#: check          all tests; installs what they need
+
+# SAN= leaves the lab out: it boots the program that users get.
 programs := $(O)/minivmm $(UNIT_BINS) $(GUESTS) $(REPLAYS)
-.PHONY: check ci
-check: $(programs) $(if $(SAN),,guest-images $(GUEST)/lab.cpio)
+.PHONY: check-all
+check-all: $(programs) $(if $(SAN),,guest-images $(GUEST)/lab.cpio)
 	$(Q)MINIVMM=$(O)/minivmm GUEST=$(GUEST) TEST_TIMEOUT=600 \
 	tests/tools/run-tests.sh "tests/tools/check-house.sh O=$(O)" \
 	tests/tools/check-fuzz.sh tests/tools/check-man.sh $(UNIT_BINS) \
