@@ -103,6 +103,11 @@ bool loop_fifo_del(struct loop_fifo *f, struct loop_op *op);
  */
 int loop_call(const struct loop_op *op);
 int loop_call_ready(const struct loop_op *op);
+/*
+ * A transfer with an offset, if it is a read of all that was asked for from
+ * the page cache: true and its result, otherwise nothing has happened.
+ */
+bool loop_call_cached(const struct loop_op *op, int *res);
 
 /* loop_pool.c: a few threads that make the calls that block. */
 struct loop_pool;

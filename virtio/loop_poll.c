@@ -6,7 +6,8 @@
  *
  *   SLOT   waits for its file to be ready, then its call is made here: poll,
  *          accept, and transfers without an offset
- *   POOL   its call may block: a worker makes it (loop_pool.c)
+ *   POOL   its call may block: a worker makes it (loop_pool.c); but reads
+ *          that the page cache can answer are made here
  *   TIMER  in a list sorted by time
  *
  * and ends in the queue of finished ops (OVER), from which wait() takes it;
@@ -337,6 +338,7 @@ static void handle_event(struct loop_epoll *p, int fd, uint32_t events)
 static void epoll_start(struct loop *l, struct loop_op *op)
 {
 	struct loop_epoll *p = to_epoll(l);
+	int res;
 
 	switch ((enum loop_op_kind)op->kind) {
 	case LOOP_OP_TIMEOUT:
@@ -356,6 +358,8 @@ static void epoll_start(struct loop *l, struct loop_op *op)
 	case LOOP_OP_WRITEV:
 		if (op->off < 0)
 			add_to_slot(p, op);
+		else if (loop_call_cached(op, &res))
+			set_over(p, op, res);
 		else
 			start_pool(p, op);
 		break;

@@ -19,6 +19,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -176,6 +177,31 @@ static void loop_readv_and_writev_use_all_buffers(void **state)
 	assert_string_equal(c, "hi");
 	assert_int_equal(pread(fd, a, 3, 104), 3);
 	assert_string_equal(a, "o w");
+	close(fd);
+}
+
+static void loop_reads_long_buffers(void **state)
+{
+	struct fixture *f = *state;
+	size_t len = 1 << 20;
+	char *out = malloc(len), *in = calloc(1, len);
+	struct note r[2];
+	int fd = temp_file();
+
+	for (size_t i = 0; i < len; i++)
+		out[i] = (char)(i * 5 >> 2);
+	assert_int_equal(fd_pwrite_all(fd, out, len, 0), 0);
+	note_init(f, &r[0]);
+	loop_read(f->loop, &r[0].op, fd, in, len, 0);
+	/* Short at the end of the file, wherever the call is made. */
+	note_init(f, &r[1]);
+	loop_read(f->loop, &r[1].op, fd, in, 4096, (int64_t)len - 100);
+	loop_runs_to_its_end(f);
+	assert_int_equal(r[0].res, len);
+	assert_int_equal(r[1].res, 100);
+	assert_memory_equal(in + 4096, out + 4096, len - 4096);
+	free(out);
+	free(in);
 	close(fd);
 }
 
@@ -1388,7 +1414,12 @@ static int choose_without(long nr, int log_fd)
 	return 0;
 }
 
-static void falls_back_without(long nr)
+/*
+ * Run body(arg, fd of the log) in a child: 77 skips, 0 is success, and the
+ * log is one line with @reason and @what in it; none when both are NULL.
+ */
+static void in_child(int (*body)(long arg, int log_fd), long arg,
+		     const char *reason, const char *what)
 {
 	char line[256] = "";
 	int p[2], status;
@@ -1398,21 +1429,28 @@ static void falls_back_without(long nr)
 	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
 	pid = fork();
 	if (!pid)
-		_exit(choose_without(nr, p[1]));
+		_exit(body(arg, p[1]));
 	close(p[1]);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status));
+	len = read(p[0], line, sizeof(line) - 1);
+	close(p[0]);
 	if (WEXITSTATUS(status) == 77)
 		skip();
 	assert_int_equal(WEXITSTATUS(status), 0);
-
-	/* One line, with the reason. */
-	len = read(p[0], line, sizeof(line) - 1);
+	if (!reason) {
+		assert_int_equal(len, 0);
+		return;
+	}
 	assert_true(len > 0);
-	assert_non_null(strstr(line, "Operation not permitted"));
-	assert_non_null(strstr(line, "poll loop"));
+	assert_non_null(strstr(line, reason));
+	assert_non_null(strstr(line, what));
 	assert_ptr_equal(strchr(line, '\n'), line + len - 1);
-	close(p[0]);
+}
+
+static void falls_back_without(long nr)
+{
+	in_child(choose_without, nr, "Operation not permitted", "poll loop");
 }
 
 static void loop_auto_falls_back_without_io_uring_setup(void **state)
@@ -1433,14 +1471,49 @@ static void loop_auto_falls_back_without_io_uring_register(void **state)
 	falls_back_without(SYS_io_uring_register);
 }
 
-static int timeouts_without_pwait2(void)
+/* In a child without privileges: pinned memory is limited to 64 KiB. */
+static int register_too_much(long unused, int log_fd)
+{
+	struct rlimit small = { 65536, 65536 };
+	struct fixture f = { .loop = NULL };
+	size_t len = 1 << 20;
+	char *mem = mmap(NULL, len, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int fd = temp_file();
+	struct note n;
+
+	(void)unused;
+	if (setrlimit(RLIMIT_MEMLOCK, &small) || (!getuid() && setuid(65534)))
+		return 77;
+	log_set_fd(log_fd);
+	if (loop_create(&f.loop, LOOP_URING, 8))
+		return 77;
+	if (loop_register_buffer(f.loop, mem, len) != -ENOMEM)
+		return 2;
+	note_init(&f, &n);
+	loop_write(f.loop, &n.op, fd, mem, 4096, 0);
+	if (loop_run(f.loop) || n.res != 4096)
+		return 3;
+	loop_destroy(f.loop);
+	return 0;
+}
+
+static void loop_goes_on_when_buffers_cannot_be_pinned(void **state)
+{
+	(void)state;
+	in_child(register_too_much, 0, "fixed buffers", "ulimit -l");
+}
+
+static int timeouts_without_pwait2(long unused, int log_fd)
 {
 	struct fixture f = { .loop = NULL };
 	double start = seconds();
 	struct note n[2];
 
+	(void)unused;
 	if (refuse_call(SYS_epoll_pwait2, EPERM))
 		return 77;
+	log_set_fd(log_fd);
 	if (loop_create(&f.loop, LOOP_POLL, 8))
 		return 2;
 	note_init(&f, &n[0]);
@@ -1455,18 +1528,8 @@ static int timeouts_without_pwait2(void)
 
 static void loop_poll_works_without_epoll_pwait2(void **state)
 {
-	int status;
-	pid_t pid;
-
 	(void)state;
-	pid = fork();
-	if (!pid)
-		_exit(timeouts_without_pwait2());
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status));
-	if (WEXITSTATUS(status) == 77)
-		skip();
-	assert_int_equal(WEXITSTATUS(status), 0);
+	in_child(timeouts_without_pwait2, 0, NULL, NULL);
 }
 
 static void loop_backend_is_the_one_asked_for(void **state)
@@ -1494,6 +1557,7 @@ static void loop_backend_is_the_one_asked_for(void **state)
 static const struct CMUnitTest both[] = {
 	BOTH(loop_reads_and_writes_files_at_offsets),
 	BOTH(loop_readv_and_writev_use_all_buffers),
+	BOTH(loop_reads_long_buffers),
 	BOTH(loop_read_at_end_of_file_is_short_or_zero),
 	BOTH(loop_fallocate_punches_holes),
 	BOTH(loop_takes_more_ops_than_its_ring_has_room),
@@ -1564,6 +1628,7 @@ int main(void)
 		cmocka_unit_test(
 			loop_auto_falls_back_without_io_uring_register),
 		cmocka_unit_test(loop_poll_works_without_epoll_pwait2),
+		cmocka_unit_test(loop_goes_on_when_buffers_cannot_be_pinned),
 	};
 	int failed = 0;
 	struct loop *l;
