@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 
 #include "base/checked.h"
@@ -88,6 +89,7 @@ struct virtio_mmio {
 	_Atomic uint32_t driver_features_sel;
 	_Atomic uint32_t queue_sel;
 	atomic_bool said_odd;
+	struct loop_task listen;
 	struct doorbell bells[VIRTIO_QUEUES_MAX];
 };
 
@@ -278,8 +280,8 @@ static void handle_ring(struct loop_op *op, int res)
 {
 	struct doorbell *b = container_of(op, struct doorbell, op);
 
-	if (res < 0) {
-		log_err("%s: doorbell: error %d", b->mmio->dev->name, -res);
+	if (res < 0 && res != -EINTR && res != -EAGAIN) {
+		log_err("%s: doorbell: %s", b->mmio->dev->name, strerror(-res));
 		return;
 	}
 	/*
@@ -288,6 +290,19 @@ static void handle_ring(struct loop_op *op, int res)
 	 */
 	listen_to(b);
 	virtio_dev_kick(b->mmio->dev, (uint16_t)b->bell.value);
+}
+
+/*
+ * From a task, so that the loop holds operations of the transport only once
+ * it runs: one that never did lets go of everything.
+ */
+static void handle_listen(struct loop_task *task)
+{
+	struct virtio_mmio *t = container_of(task, struct virtio_mmio, listen);
+	uint16_t q;
+
+	for (q = 0; q < t->dev->nr_queues; q++)
+		listen_to(&t->bells[q]);
 }
 
 static int add_doorbell(struct virtio_mmio *t, uint16_t q)
@@ -344,9 +359,8 @@ int virtio_mmio_create(struct virtio_mmio **out,
 			goto destroy_mmio;
 	}
 	virtio_dev_attach(t->dev, &mmio_transport_ops, t);
-	/* Nothing can fail from here on: the loop may keep the operations. */
-	for (q = 0; q < t->dev->nr_queues; q++)
-		listen_to(&t->bells[q]);
+	t->listen.fn = handle_listen;
+	loop_post(t->loop, &t->listen);
 	*out = t;
 	return 0;
 

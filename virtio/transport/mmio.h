@@ -29,8 +29,8 @@ int virtio_mmio_create(struct virtio_mmio **out,
 		       const struct virtio_mmio_params *p);
 
 /*
- * After loop_destroy(), because the loop may still hold operations of the
- * transport until then, and after the vCPUs are gone. NULL is allowed.
+ * When the vCPUs are gone and the loop has let go of its operations: it never
+ * ran, or loop_destroy() was called. NULL is allowed.
  */
 void virtio_mmio_destroy(struct virtio_mmio *t);
 
