@@ -5,7 +5,6 @@
 #ifndef MINIVMM_VIRTIO_BLK_INT_H
 #define MINIVMM_VIRTIO_BLK_INT_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -84,7 +83,6 @@ struct blk {
 	struct disk *disk;
 	char id[BLK_ID_LEN];
 	struct blk_config config;
-	atomic_bool said_error;
 	struct blk_pool pools[VIRTIO_QUEUES_MAX];
 };
 

@@ -11,10 +11,8 @@
  *   start -> [segment, segment ...] or [read, write, flush] -> [flush] -> end
  */
 #include <errno.h>
-#include <string.h>
 
 #include "base/checked.h"
-#include "base/log.h"
 #include "virtio/blk_int.h"
 #include "virtio/iov.h"
 
@@ -80,12 +78,11 @@ static void end_request(struct blk_req *r, enum blk_status status)
 	put_request(b, r->q, r);
 }
 
-static enum blk_status to_status(struct blk_req *r, int err)
+/* The disk has said what went wrong. */
+static enum blk_status to_status(int err)
 {
 	if (!err)
 		return BLK_S_OK;
-	log_once(&r->blk->said_error, "%s: request of type %u: %s",
-		 r->blk->dev.name, r->type, strerror(-err));
 	return err == -EOPNOTSUPP ? BLK_S_UNSUPP : BLK_S_IOERR;
 }
 
@@ -139,7 +136,7 @@ static void handle_disk_done(struct disk_req *io, int err)
 	struct blk_req *r = container_of(io, struct blk_req, io);
 	struct virtio_dev *d = &r->blk->dev;
 	uint16_t q = r->q;
-	enum blk_status status = to_status(r, err);
+	enum blk_status status = to_status(err);
 
 	if (status == BLK_S_OK && r->type != BLK_T_IN)
 		status = next_step(r);
