@@ -22,14 +22,15 @@
 #include "virtio/loop.h"
 
 enum {
-	FAKE_OPS_MAX = 512
+	FAKE_OPS_MAX = 1200
 };
 
 enum fake_kind {
 	FAKE_READ,
 	FAKE_WRITE,
 	FAKE_SYNC,
-	FAKE_ALLOCATE
+	FAKE_ALLOCATE,
+	FAKE_TIMEOUT, /* time is always up */
 };
 
 struct loop {
@@ -39,8 +40,9 @@ struct loop {
 	unsigned int nr_tasks;
 	bool inside; /* a handler */
 	bool hold;
+	bool eager; /* loop_post() ends operations, too */
 	bool stopped;
-	int fail; /* when not 0, what operations end with */
+	int fail; /* when not 0, what operations on files end with */
 	unsigned int nr_started;
 	struct loop_op *later; /* its done() runs in the second loop_post() */
 	unsigned int nr_posts;
@@ -65,7 +67,7 @@ static inline int fake_op_result(struct loop *l, const struct loop_op *op)
 
 	if (op->cancelled)
 		return -ECANCELED;
-	if (l->fail)
+	if (l->fail && op->fd >= 0 && op->off >= 0)
 		return l->fail;
 	switch ((enum fake_kind)op->kind) {
 	case FAKE_READ:
@@ -82,6 +84,9 @@ static inline int fake_op_result(struct loop *l, const struct loop_op *op)
 	case FAKE_ALLOCATE:
 		n = fallocate(op->fd, (int)op->flags, (off_t)op->off,
 			      (off_t)op->len);
+		break;
+	case FAKE_TIMEOUT:
+		n = 0;
 		break;
 	}
 	return n < 0 ? -errno : (int)n;
@@ -123,13 +128,20 @@ static inline void fake_loop_tasks(struct loop *l)
 	}
 }
 
+static inline void fake_loop_run_tasks(struct loop *l)
+{
+	l->inside = true;
+	fake_loop_tasks(l);
+	l->inside = false;
+}
+
 /* One turn: the tasks and operations there are now. */
 static inline void fake_loop_turn(struct loop *l)
 {
 	unsigned int i, left = l->nr_ops;
 
+	fake_loop_run_tasks(l);
 	l->inside = true;
-	fake_loop_tasks(l);
 	for (i = 0; left-- && i < l->nr_ops;) {
 		if (fake_op_waits(l->ops[i]))
 			i++;
@@ -171,11 +183,12 @@ bool loop_post(struct loop *l, struct loop_task *t)
 		t->queued = true;
 		l->tasks[l->nr_tasks++] = t;
 	}
-	if (!l->inside && !l->hold) {
-		l->inside = true;
-		fake_loop_tasks(l);
-		l->inside = false;
-	}
+	if (l->inside)
+		return true;
+	if (l->eager)
+		fake_loop_run(l);
+	else if (!l->hold)
+		fake_loop_run_tasks(l);
 	return true;
 }
 
@@ -236,6 +249,12 @@ void loop_fallocate(struct loop *l, struct loop_op *op, int fd, int mode,
 	op->off = (int64_t)off;
 	op->len = len;
 	fake_start(l, op, FAKE_ALLOCATE, fd);
+}
+
+void loop_timeout(struct loop *l, struct loop_op *op, uint64_t ns)
+{
+	(void)ns;
+	fake_start(l, op, FAKE_TIMEOUT, -1);
 }
 
 void loop_cancel(struct loop *l, struct loop_op *op)
