@@ -11,6 +11,7 @@
  */
 #include "vcpu/kvm/kvm.h"
 
+#include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -25,6 +26,9 @@
 #include "vcpu/kvm/kvm_int.h"
 
 #define KVM_PATH "/dev/kvm"
+
+#define FEATURES_ECX_VMX (1u << 5) /* SDM 2A, CPUID leaf 1 */
+#define AMD_ECX_SVM	 (1u << 2) /* AMD APM 3, leaf 0x80000001 */
 
 /* What the engine cannot do without (KVM api.rst, "KVM_CHECK_EXTENSION"). */
 static const struct {
@@ -51,6 +55,15 @@ int kvm_ioctl(int fd, unsigned long request, const void *arg)
 struct kvm_engine *kvm_engine_of(struct vcpu *v)
 {
 	return container_of(v->engine, struct kvm_engine, engine);
+}
+
+bool kvm_host_emulates(void)
+{
+	unsigned int a, b, d, basic = 0, amd = 0;
+
+	__get_cpuid(1, &a, &b, &basic, &d);
+	__get_cpuid(0x80000001, &a, &b, &amd, &d);
+	return !(basic & FEATURES_ECX_VMX) && !(amd & AMD_ECX_SVM);
 }
 
 static int open_device(char *why, size_t why_len)
@@ -274,6 +287,11 @@ static int create(struct engine **out, const struct engine_params *p)
 	k->bus_listener.doorbell_added = doorbell_added;
 	k->bus_listener.doorbell_removed = doorbell_removed;
 	bus_set_listener(k->bus, &k->bus_listener);
+	if (kvm_host_emulates())
+		log_warn(KVM_PATH " has no VMX or SVM behind it: this host "
+				  "emulates guest kernels, a thousand times "
+				  "slower, and stock ones fail; use a host "
+				  "with hardware virtualization");
 	*out = &k->engine;
 	return 0;
 }

@@ -5,7 +5,6 @@
  */
 #include "vcpu/kvm/kvm_int.h"
 
-#include <cpuid.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,26 +12,6 @@
 #include "base/log.h"
 
 #define SHOWN_BYTES 15 /* the longest instruction */
-
-#define FEATURES_ECX_VMX (1u << 5) /* SDM 2A, CPUID leaf 1 */
-#define AMD_ECX_SVM	 (1u << 2) /* AMD APM 3, leaf 0x80000001 */
-
-/*
- * A KVM without VMX or SVM below it is based on page tables only, and runs
- * the guest's ring 0 in KVM's instruction emulator.
- */
-static bool host_emulates_kernels(void)
-{
-	unsigned int a, b, c = 0, d;
-	bool vmx, svm;
-
-	__get_cpuid(1, &a, &b, &c, &d);
-	vmx = c & FEATURES_ECX_VMX;
-	c = 0;
-	__get_cpuid(0x80000001, &a, &b, &c, &d);
-	svm = c & AMD_ECX_SVM;
-	return !vmx && !svm;
-}
 
 /* The bytes at the guest's RIP as hex digits, as far as they can be read. */
 static void show_bytes(struct kvm_vcpu *v, uint64_t linear, char *out,
@@ -96,7 +75,7 @@ int kvm_exit_report(struct kvm_vcpu *v)
 
 	log_err("vCPU %u at rip %#llx (bytes%s): %s%s", v->vcpu.id,
 		(unsigned long long)regs.rip, bytes, why,
-		host_emulates_kernels()
+		kvm_host_emulates()
 			? "; this host's KVM has no VMX or SVM and emulates "
 			  "guest kernels: use a host with hardware "
 			  "virtualization"

@@ -69,6 +69,13 @@ struct kvm_vcpu {
 /* ioctl(2) that returns -errno. */
 int kvm_ioctl(int fd, unsigned long request, const void *arg);
 
+/*
+ * A KVM without VMX or SVM below it is based on page tables only, and runs
+ * the guest's ring 0 in KVM's instruction emulator: tiny guests work, stock
+ * kernels do not.
+ */
+bool kvm_host_emulates(void);
+
 struct kvm_engine *kvm_engine_of(struct vcpu *v);
 
 /* kvm_mem.c */
