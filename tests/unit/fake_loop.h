@@ -42,7 +42,8 @@ struct loop {
 	bool hold;
 	bool eager; /* loop_post() ends operations, too */
 	bool stopped;
-	int fail; /* when not 0, what operations on files end with */
+	int fail;      /* when not 0, what operations on files end with */
+	int fail_sync; /* the same for fdatasync */
 	unsigned int nr_started;
 	struct loop_op *later; /* its done() runs in the second loop_post() */
 	unsigned int nr_posts;
@@ -67,6 +68,8 @@ static inline int fake_op_result(struct loop *l, const struct loop_op *op)
 
 	if (op->cancelled)
 		return -ECANCELED;
+	if (l->fail_sync && op->kind == FAKE_SYNC)
+		return l->fail_sync;
 	if (l->fail && op->fd >= 0 && op->off >= 0)
 		return l->fail;
 	switch ((enum fake_kind)op->kind) {
