@@ -26,7 +26,7 @@ struct board_params {
 /* 0 or -errno. */
 int board_create(struct board **out, const struct board_params *p);
 
-/* After loop_run() and the vCPUs are gone. NULL is allowed. */
+/* When the vCPUs are gone and the loop is drained. NULL is allowed. */
 void board_destroy(struct board *b);
 
 #endif

@@ -26,7 +26,7 @@ struct console_params {
 /* 0 or -errno. Nothing is read and no terminal changed before start. */
 int console_create(struct console **out, const struct console_params *p);
 
-/* Restores the terminal. After loop_run() and the vCPUs are gone. */
+/* Restores the terminal. When the vCPUs are gone and the loop is drained. */
 void console_destroy(struct console *c);
 
 /* The guest's side; call once, before console_start(). */

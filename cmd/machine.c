@@ -542,6 +542,8 @@ void machine_destroy(struct machine *m)
 			m->engine->ops->vcpu_destroy(m->vcpu[i]);
 	if (m->engine)
 		m->engine->ops->destroy(m->engine);
+	/* The kernel, and the loop's lists, know what is freed below. */
+	loop_drain(m->loop);
 	for (i = (unsigned int)m->nr_slots; i-- > 0;) {
 		virtio_mmio_destroy(m->slot[i].mmio);
 		virtio_dev_destroy(m->slot[i].dev);

@@ -93,7 +93,7 @@ struct virtio_dev_ops {
 	 */
 	void (*reset)(struct virtio_dev *d);
 	void (*queue_kick)(struct virtio_dev *d, uint16_t q);
-	/* Free the model; the loop does not run and no transport is left. */
+	/* Free the model; the loop is drained and no transport is left. */
 	void (*destroy)(struct virtio_dev *d);
 };
 

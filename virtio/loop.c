@@ -147,12 +147,16 @@ static bool is_only_wake_busy(const struct loop *l)
  * Bring all that is in flight to an end, wake last: workers need it to tell
  * that they are done. An error means that nothing is left with the kernel.
  */
-static void drain(struct loop *l)
+void loop_drain(struct loop *l)
 {
 	int err = 0;
 
+	if (!l)
+		return;
 	/* Nobody runs these any more; turn() must be able to wait. */
+	atomic_store(&l->stop, true);
 	l->task_first = NULL;
+	l->task_last = &l->task_first;
 	l->draining = true;
 	for (struct loop_op *op = l->busy.busy_next; op != &l->busy;
 	     op = op->busy_next) {
@@ -167,13 +171,15 @@ static void drain(struct loop *l)
 	loop_cancel(l, &l->wake);
 	while (!err && l->wake.busy)
 		err = turn(l);
+	while (l->busy.busy_next != &l->busy)
+		loop_finish(l, l->busy.busy_next, -ECANCELED);
 }
 
 void loop_destroy(struct loop *l)
 {
 	if (!l)
 		return;
-	drain(l);
+	loop_drain(l);
 	l->backend->destroy(l);
 }
 

@@ -76,9 +76,14 @@ int loop_create(struct loop **out, enum loop_kind kind, unsigned int depth);
 
 /*
  * Ends what is still in flight, without its done(): when this returns, the
- * kernel uses no buffer of an op any more. On the thread that was in
- * loop_run(), or after that thread has ended. NULL is allowed.
+ * kernel uses no buffer of an op any more, and the loop no op and no task, so
+ * that their owners may go. Nothing is started or posted from here on; files
+ * may still be unregistered. On the thread that was in loop_run(), or after
+ * that thread has ended. NULL is allowed.
  */
+void loop_drain(struct loop *l);
+
+/* loop_drain(), then free. NULL is allowed. */
 void loop_destroy(struct loop *l);
 
 /* "io_uring" or "poll", for logs. */

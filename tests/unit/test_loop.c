@@ -989,6 +989,50 @@ static void loop_destroy_ends_what_is_in_flight(void **state)
 	close(fd);
 }
 
+static void drained_loop_holds_nothing(void **state, bool run)
+{
+	struct fixture *f = *state;
+	struct note *n = calloc(2, sizeof(*n)), soon;
+	struct loop_task task = { .fn = NULL };
+	char buf[8];
+	int p[2];
+
+	assert_non_null(n);
+	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
+	note_init(f, &n[0]);
+	loop_read(f->loop, &n[0].op, p[0], buf, 8, -1);
+	note_init(f, &n[1]);
+	loop_timeout(f->loop, &n[1].op, UINT64_MAX);
+	if (run) {
+		note_init(f, &soon);
+		loop_timeout(f->loop, &soon.op, 0);
+		f->left = 1;
+		loop_runs_to_its_end(f);
+	}
+	loop_drain(f->loop);
+	assert_false(loop_op_busy(&n[0].op));
+	assert_false(loop_op_busy(&n[1].op));
+	assert_int_equal(n[0].res, -12345);
+	assert_false(loop_post(f->loop, &task));
+	free(n);
+	close(p[0]);
+	close(p[1]);
+	loop_drain(f->loop);
+	loop_destroy(f->loop);
+	f->loop = NULL;
+	loop_drain(NULL);
+}
+
+static void loop_drain_lets_owners_go_before_the_loop(void **state)
+{
+	drained_loop_holds_nothing(state, true);
+}
+
+static void loop_drain_before_run_does_so_too(void **state)
+{
+	drained_loop_holds_nothing(state, false);
+}
+
 static void loop_destroy_before_run_needs_nothing(void **state)
 {
 	struct fixture *f = *state;
@@ -1586,6 +1630,8 @@ static const struct CMUnitTest both[] = {
 	BOTH(loop_timeout_is_never_early),
 	BOTH(loop_timeout_can_be_longer_than_anyone_waits),
 	BOTH(loop_destroy_ends_what_is_in_flight),
+	BOTH(loop_drain_lets_owners_go_before_the_loop),
+	BOTH(loop_drain_before_run_does_so_too),
 	BOTH(loop_destroy_before_run_needs_nothing),
 	BOTH(loop_runs_tasks_posted_before_it_runs),
 	BOTH(loop_post_after_stop_is_refused),

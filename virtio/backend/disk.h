@@ -45,7 +45,9 @@ struct disk_params {
 int disk_open(struct disk **out, const struct disk_params *p, struct loop *loop,
 	      char *why, size_t why_len);
 
-/* No request may be in flight. NULL is allowed. */
+/*
+ * No request may be in flight, unless loop_drain() ended it. NULL is allowed.
+ */
 void disk_close(struct disk *d);
 
 uint64_t disk_sectors(const struct disk *d);

@@ -30,7 +30,7 @@ int virtio_mmio_create(struct virtio_mmio **out,
 
 /*
  * When the vCPUs are gone and the loop has let go of its operations: it never
- * ran, or loop_destroy() was called. NULL is allowed.
+ * ran, or loop_drain() was called. NULL is allowed.
  */
 void virtio_mmio_destroy(struct virtio_mmio *t);
 
