@@ -71,9 +71,9 @@ reset_keys() {
 	io='uring poll'
 }
 
-engines=()
-for e in kvm; do
-	why=$(unavailable $e)
+known=(kvm) engines=()
+for e in "${known[@]}"; do
+	why=$(unavailable "$e")
 	if [ -z "$why" ]; then
 		engines+=("$e")
 	else

@@ -18,7 +18,7 @@ allowed_folder() {
 }
 
 engines='kvm interp dbt'
-models=$(cd virtio && ls ./*.h | sed 's|^\./||' |
+models=$(find virtio -maxdepth 1 -name '*.h' -printf '%f\n' |
 	grep -vE '^(loop|device|queue|iov)(_int)?\.h$')
 
 inside_vcpu() { # file, included path
@@ -52,23 +52,26 @@ complain() {
 	bad=1
 }
 
-for f in $(find base cmd config memory vcpu virtio -name '*.[ch]' | sort); do
-	from=${f%%/*}
-	for inc in $(sed -n 's/^#include "\([^"]*\)".*/\1/p' "$f"); do
-		to=${inc%%/*}
-		if [ "$to" != "$from" ] && ! allowed_folder "$from" "$to"; then
-			complain "$f" "$inc"
-		fi
-		inside_vcpu "$f" "$inc" || complain "$f" "$inc"
-		inside_virtio "$f" "$inc" || complain "$f" "$inc"
-		case $inc in
-		*_int.h)
-			case $f in
-			"${inc%_int.h}"*) ;;
-			*) complain "$f" "$inc" ;;
-			esac
-			;;
+# Every #include of a file of ours, as "file included-path".
+includes() {
+	grep -roH --include='*.[ch]' '^#include "[^"]*"' base cmd config \
+		memory vcpu virtio | sort | sed 's/:#include "\(.*\)"$/ \1/'
+}
+
+while read -r f inc; do
+	from=${f%%/*} to=${inc%%/*}
+	if [ "$to" != "$from" ] && ! allowed_folder "$from" "$to"; then
+		complain "$f" "$inc"
+	fi
+	inside_vcpu "$f" "$inc" || complain "$f" "$inc"
+	inside_virtio "$f" "$inc" || complain "$f" "$inc"
+	case $inc in
+	*_int.h)
+		case $f in
+		"${inc%_int.h}"*) ;;
+		*) complain "$f" "$inc" ;;
 		esac
-	done
-done
+		;;
+	esac
+done < <(includes)
 exit $bad
