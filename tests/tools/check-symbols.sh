@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# check-symbols.sh OBJDIR - every global symbol starts with its module's
-# prefix, and nothing but the log's settings is mutable at file scope.
+# check-symbols.sh OBJDIR - every global symbol starts with the prefix of its
+# module, and nothing but the log's settings is mutable at file scope.
 set -eu
 bad=0
-for o in $(find "$1" -name '*.o' ! -path '*/tests/*' ! -path '*/cmd/*'); do
+while read -r o; do
 	rel=${o#"$1"/}
 	case $rel in
 	base/*) ok='^(log|list|thread|fd|checked)_' ;;
@@ -27,5 +27,5 @@ for o in $(find "$1" -name '*.o' ! -path '*/tests/*' ! -path '*/cmd/*'); do
 		$0 !~ /asan|ubsan|kvm_current/ {
 			print f ": mutable file-scope data: " $NF; bad = 1 }
 		END { exit bad }' || bad=1
-done
+done < <(find "$1" -name '*.o' ! -path '*/tests/*' ! -path '*/cmd/*' | sort)
 exit $bad
