@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/checked.h"
@@ -67,6 +68,7 @@ struct machine {
 	struct vcpu_thread *thread[LAYOUT_CPUS_MAX];
 	struct slot slot[LAYOUT_VIRTIO_SLOTS];
 	size_t nr_slots;
+	struct boot_entry entry; /* the kernel's */
 
 	struct loop_op timeout;
 	struct loop_op signals;
@@ -190,6 +192,14 @@ static int create_ram(struct machine *m, struct machine_error *e)
 	return err;
 }
 
+static int create_chips(struct machine *m, struct machine_error *e)
+{
+	int err = bus_create(&m->bus);
+
+	(void)e;
+	return err ? err : irqchip_create(&m->chip, m->bus);
+}
+
 static int open_console(struct machine *m, struct machine_error *e)
 {
 	const char *path = m->cfg->serial_path;
@@ -227,7 +237,7 @@ static int create_console(struct machine *m, struct machine_error *e)
 	return console_create(&m->console, &p);
 }
 
-static int create_board(struct machine *m)
+static int create_board(struct machine *m, struct machine_error *e)
 {
 	const struct board_params p = {
 		.bus = m->bus,
@@ -244,6 +254,7 @@ static int create_board(struct machine *m)
 		},
 	};
 
+	(void)e;
 	return board_create(&m->board, &p);
 }
 
@@ -347,8 +358,7 @@ static int open_input(const char *path, int *fd, struct machine_error *e)
 	return -errno;
 }
 
-static int load_kernel(struct machine *m, struct boot_entry *entry,
-		       struct machine_error *e)
+static int load_kernel(struct machine *m, struct machine_error *e)
 {
 	static const enum boot_protocol protocols[] = {
 		[CONFIG_BOOT_AUTO] = BOOT_AUTO,
@@ -381,19 +391,21 @@ static int load_kernel(struct machine *m, struct boot_entry *entry,
 	if (!err)
 		err = open_input(m->cfg->initrd, &p.initrd_fd, e);
 	if (!err)
-		err = boot_load(m->ram, &p, entry, e->text, sizeof(e->text));
+		err = boot_load(m->ram, &p, &m->entry, e->text,
+				sizeof(e->text));
 	fd_close(&p.initrd_fd);
 	fd_close(&p.kernel_fd);
 	return err;
 }
 
-static int create_vcpus(struct machine *m, const struct boot_entry *entry)
+static int create_vcpus(struct machine *m, struct machine_error *e)
 {
 	const struct engine_ops *ops = m->engine->ops;
 	struct cpu_state *st;
 	unsigned int i;
 	int err;
 
+	(void)e;
 	for (i = 0; i < m->cfg->cpus; i++) {
 		err = ops->vcpu_create(m->engine, i, &m->vcpu[i]);
 		if (err)
@@ -405,7 +417,7 @@ static int create_vcpus(struct machine *m, const struct boot_entry *entry)
 		return -ENOMEM;
 	err = ops->get_state(m->vcpu[0], st);
 	if (!err) {
-		x86_entry_state(st, entry);
+		x86_entry_state(st, &m->entry);
 		err = ops->set_state(m->vcpu[0], st);
 	}
 	free(st);
@@ -413,10 +425,11 @@ static int create_vcpus(struct machine *m, const struct boot_entry *entry)
 }
 
 /* Block the signals that end us, and read them like everything else. */
-static int catch_signals(struct machine *m)
+static int catch_signals(struct machine *m, struct machine_error *e)
 {
 	sigset_t set;
 
+	(void)e;
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
@@ -428,32 +441,36 @@ static int catch_signals(struct machine *m)
 	return m->signal_fd < 0 ? -errno : 0;
 }
 
+/* When each part was there: `make bench` reads these lines. */
+static void mark(const char *part)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	log_debug("built %s at %lld.%06ld s", part, (long long)t.tv_sec,
+		  t.tv_nsec / 1000);
+}
+
 static int build(struct machine *m, struct machine_error *e)
 {
-	struct boot_entry entry;
-	int err;
+	static const struct {
+		const char *part;
+		int (*create)(struct machine *m, struct machine_error *e);
+	} steps[] = {
+		{ "signals", catch_signals },  { "loop", create_loop },
+		{ "ram", create_ram },	       { "chips", create_chips },
+		{ "console", create_console }, { "board", create_board },
+		{ "devices", create_devices }, { "kernel", load_kernel },
+		{ "engine", create_engine },   { "vcpus", create_vcpus },
+	};
+	int err = 0;
 
-	err = catch_signals(m);
-	if (!err)
-		err = create_loop(m, e);
-	if (!err)
-		err = create_ram(m, e);
-	if (!err)
-		err = bus_create(&m->bus);
-	if (!err)
-		err = irqchip_create(&m->chip, m->bus);
-	if (!err)
-		err = create_console(m, e);
-	if (!err)
-		err = create_board(m);
-	if (!err)
-		err = create_devices(m, e);
-	if (!err)
-		err = load_kernel(m, &entry, e);
-	if (!err)
-		err = create_engine(m, e);
-	if (!err)
-		err = create_vcpus(m, &entry);
+	mark("process");
+	for (size_t i = 0; !err && i < ARRAY_SIZE(steps); i++) {
+		err = steps[i].create(m, e);
+		if (!err)
+			mark(steps[i].part);
+	}
 	return err;
 }
 
@@ -523,6 +540,7 @@ struct machine_result machine_run(struct machine *m)
 		log_err("vCPU threads: %s", strerror(-err));
 		end(m, MACHINE_ERROR, 0);
 	} else {
+		mark("threads");
 		start_sources(m);
 		if (loop_run(m->loop))
 			end(m, MACHINE_ERROR, 0);
