@@ -215,12 +215,22 @@ static void machine_ends_at_any_moment_with_poll(void **state)
 	end_at_any_moment("poll", "");
 }
 
+/* Its buffers fit no O_DIRECT: they go through bounce buffers. */
+static void machine_ends_at_any_moment_with_direct_disks(void **state)
+{
+	(void)state;
+	if (!tiny_engine())
+		skip();
+	end_at_any_moment("auto", ",direct=on");
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(two_machines_run_in_one_process),
 	cmocka_unit_test(two_machines_on_one_thread_do_not_mix),
 	cmocka_unit_test(machine_that_never_ran_can_be_destroyed),
 	cmocka_unit_test(machine_ends_at_any_moment_with_io_uring),
 	cmocka_unit_test(machine_ends_at_any_moment_with_poll),
+	cmocka_unit_test(machine_ends_at_any_moment_with_direct_disks),
 };
 
 int main(void)

@@ -47,7 +47,7 @@ static const char *kind_name(int kind)
 
 static void end(struct disk_req *r, int err)
 {
-	disk_bounce_free(r);
+	disk_bounce_end(r);
 	disk_gate_leave(r);
 	r->done(r, err);
 }

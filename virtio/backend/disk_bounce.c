@@ -41,10 +41,34 @@ bool disk_must_bounce(const struct disk_req *r)
 	return false;
 }
 
-void disk_bounce_free(struct disk_req *r)
+/* The gate sees to it that there is one. NULL: no memory. */
+static char *take_buffer(struct disk *d)
 {
-	free(r->bounce);
+	unsigned int i = (unsigned int)__builtin_ctz(~d->bounces_used);
+
+	if (!d->bounce[i] &&
+	    posix_memalign(&d->bounce[i], disk_alignment(d), CHUNK_MAX)) {
+		d->bounce[i] = NULL;
+		return NULL;
+	}
+	d->bounces_used |= 1u << i;
+	return d->bounce[i];
+}
+
+void disk_bounce_end(struct disk_req *r)
+{
+	struct disk *d = r->disk;
+
+	for (unsigned int i = 0; r->bounce && i < DISK_BOUNCES_MAX; i++)
+		if (d->bounce[i] == r->bounce)
+			d->bounces_used &= ~(1u << i);
 	r->bounce = NULL;
+}
+
+void disk_bounce_fini(struct disk *d)
+{
+	for (unsigned int i = 0; i < DISK_BOUNCES_MAX; i++)
+		free(d->bounce[i]);
 }
 
 /* The bytes of the chunk that the request is about. */
@@ -157,15 +181,9 @@ static void next_chunk(struct disk_req *r)
 
 void disk_bounce(struct disk_req *r)
 {
-	struct disk *d = r->disk;
-	size_t need = min_u64(r->len + 2ull * d->unit, CHUNK_MAX);
-	void *buf;
-
-	if (posix_memalign(&buf, disk_alignment(d),
-			   checked_round_up(need, d->unit))) {
+	r->bounce = take_buffer(r->disk);
+	if (r->bounce)
+		next_chunk(r);
+	else
 		disk_end_later(r, -ENOMEM);
-		return;
-	}
-	r->bounce = buf;
-	next_chunk(r);
 }

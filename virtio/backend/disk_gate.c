@@ -9,7 +9,7 @@
  *   lost. So such a "partial" write waits until no write runs, and no write
  *   begins while it runs.
  * - Bounce buffers are the host's memory, and a guest can have thousands of
- *   requests in flight: only BOUNCES_MAX have one, the others wait.
+ *   requests in flight: only DISK_BOUNCES_MAX have one, the others wait.
  *
  * Who must wait queues up, and who comes later queues behind, so that nobody
  * waits for ever. Reads that need no buffer, and flushes, pass by: they do
@@ -19,8 +19,6 @@
 #include <stddef.h>
 
 #include "virtio/backend/disk_int.h"
-
-#define BOUNCES_MAX 16
 
 void disk_gate_init(struct disk_gate *g)
 {
@@ -39,7 +37,7 @@ static void classify(struct disk_req *r)
 
 static bool may_enter(const struct disk_gate *g, const struct disk_req *r)
 {
-	if (r->bounces && g->bounces == BOUNCES_MAX)
+	if (r->bounces && g->bounces == DISK_BOUNCES_MAX)
 		return false;
 	if (r->partial && g->writes)
 		return false;

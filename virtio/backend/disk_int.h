@@ -15,6 +15,8 @@
 #define DISK_ZERO_PAGE	4096u
 #define DISK_ZERO_PAGES 64u
 
+#define DISK_BOUNCES_MAX 16 /* requests with a bounce buffer at a time */
+
 enum disk_req_kind {
 	DISK_READ,
 	DISK_WRITE,
@@ -49,6 +51,8 @@ struct disk {
 	bool no_zero_range;
 	atomic_bool said_error;
 	struct disk_gate gate;
+	void *bounce[DISK_BOUNCES_MAX]; /* made when first needed, and kept */
+	uint32_t bounces_used;		/* a bit for each */
 	struct iovec
 		zeroes[DISK_ZERO_PAGES]; /* the same page again and again */
 };
@@ -75,7 +79,9 @@ void disk_gate_leave(struct disk_req *r);
 
 /* disk_bounce.c: disk_transfer() by way of an aligned buffer. */
 void disk_bounce(struct disk_req *r);
-void disk_bounce_free(struct disk_req *r);
+void disk_bounce_end(struct disk_req *r);
+/* Free the buffers, also those of requests that never ended. */
+void disk_bounce_fini(struct disk *d);
 /* Whether @r needs it. */
 bool disk_must_bounce(const struct disk_req *r);
 

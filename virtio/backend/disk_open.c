@@ -411,6 +411,7 @@ void disk_close(struct disk *d)
 	/* The ring may hold on to the file for a moment: not to the lock. */
 	(void)flock(d->fd, LOCK_UN);
 	fd_close(&d->fd);
+	disk_bounce_fini(d);
 	free(d->path);
 	free(d);
 }
