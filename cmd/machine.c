@@ -200,40 +200,45 @@ static int create_chips(struct machine *m, struct machine_error *e)
 	return err ? err : irqchip_create(&m->chip, m->bus);
 }
 
-static int open_console(struct machine *m, struct machine_error *e)
+/* The file of --serial file:PATH. */
+static int open_serial(struct machine *m, struct machine_error *e)
 {
 	const char *path = m->cfg->serial_path;
+	int err;
 
-	switch (m->cfg->serial) {
-	case CONFIG_SERIAL_STDIO:
-		return STDOUT_FILENO;
-	case CONFIG_SERIAL_OFF:
-		return -1;
-	case CONFIG_SERIAL_FILE:
-		break;
-	}
 	m->console_fd =
 		open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	if (m->console_fd < 0) {
-		explain(e, "--serial file:%s: %s", path, strerror(errno));
-		return -errno;
-	}
-	return m->console_fd;
+	if (m->console_fd >= 0)
+		return 0;
+	err = -errno;
+	explain(e, "--serial file:%s: %s", path, strerror(-err));
+	return err;
 }
 
 static int create_console(struct machine *m, struct machine_error *e)
 {
-	int fd = open_console(m, e);
-	const struct console_params p = {
+	struct console_params p = {
 		.loop = m->loop,
-		.use_stdin = m->cfg->serial == CONFIG_SERIAL_STDIO,
-		.out_fd = fd,
+		.out_fd = -1,
 		.quit = on_quit,
 		.ctx = m,
 	};
+	int err;
 
-	if (fd < -1)
-		return fd;
+	switch (m->cfg->serial) {
+	case CONFIG_SERIAL_STDIO:
+		p.use_stdin = true;
+		p.out_fd = STDOUT_FILENO;
+		break;
+	case CONFIG_SERIAL_FILE:
+		err = open_serial(m, e);
+		if (err)
+			return err;
+		p.out_fd = m->console_fd;
+		break;
+	case CONFIG_SERIAL_OFF:
+		break;
+	}
 	return console_create(&m->console, &p);
 }
 
@@ -348,14 +353,17 @@ static int create_devices(struct machine *m, struct machine_error *e)
 
 static int open_input(const char *path, int *fd, struct machine_error *e)
 {
+	int err;
+
 	*fd = -1;
 	if (!path)
 		return 0;
 	*fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (*fd >= 0)
 		return 0;
-	explain(e, "%s: %s", path, strerror(errno));
-	return -errno;
+	err = -errno;
+	explain(e, "%s: %s", path, strerror(-err));
+	return err;
 }
 
 static int load_kernel(struct machine *m, struct machine_error *e)
@@ -483,8 +491,10 @@ int machine_create(struct machine **out, const struct vm_config *cfg,
 	*out = NULL;
 	e->text[0] = '\0';
 	m = calloc(1, sizeof(*m));
-	if (!m)
+	if (!m) {
+		explain(e, "cannot build the machine: %s", strerror(ENOMEM));
 		return -ENOMEM;
+	}
 	m->cfg = cfg;
 	m->console_fd = -1;
 	m->signal_fd = -1;
@@ -542,8 +552,11 @@ struct machine_result machine_run(struct machine *m)
 	} else {
 		mark("threads");
 		start_sources(m);
-		if (loop_run(m->loop))
+		err = loop_run(m->loop);
+		if (err) {
+			log_err("the event loop: %s", strerror(-err));
 			end(m, MACHINE_ERROR, 0);
+		}
 	}
 	stop_vcpus(m);
 	return m->result;
