@@ -17,6 +17,20 @@ void fd_close(int *fd)
 	*fd = -1;
 }
 
+int fd_fill_standard(void)
+{
+	int fd;
+
+	/* The lowest number that is free is what open() gives. */
+	do {
+		fd = open("/dev/null", O_RDWR);
+		if (fd < 0)
+			return -errno;
+	} while (fd <= STDERR_FILENO);
+	close(fd);
+	return 0;
+}
+
 int fd_write_all(int fd, const void *buf, size_t len)
 {
 	const char *p = buf;

@@ -15,6 +15,13 @@
 /* Close *@fd if it is open (>= 0) and set it to -1. */
 void fd_close(int *fd);
 
+/*
+ * Open /dev/null where stdin, stdout or stderr are closed: otherwise the next
+ * file that is opened would be taken for one of them. First thing in main().
+ * 0 or -errno.
+ */
+int fd_fill_standard(void);
+
 /* Write all @len bytes. 0 or -errno. */
 int fd_write_all(int fd, const void *buf, size_t len);
 

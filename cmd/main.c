@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "base/fd.h"
 #include "cmd/check.h"
 #include "cmd/options.h"
 #include "cmd/run.h"
@@ -65,6 +66,10 @@ static int unknown_verb(const char *name)
 
 int main(int argc, char **argv)
 {
+	int err = fd_fill_standard();
+
+	if (err)
+		return status_fail("/dev/null: %s", strerror(-err));
 	if (argc < 2 || argv[1][0] == '-')
 		return cmd_run(argc, argv);
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
