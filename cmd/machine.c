@@ -465,11 +465,17 @@ static int build(struct machine *m, struct machine_error *e)
 		const char *part;
 		int (*create)(struct machine *m, struct machine_error *e);
 	} steps[] = {
-		{ "signals", catch_signals },  { "loop", create_loop },
-		{ "ram", create_ram },	       { "chips", create_chips },
-		{ "console", create_console }, { "board", create_board },
-		{ "devices", create_devices }, { "kernel", load_kernel },
-		{ "engine", create_engine },   { "vcpus", create_vcpus },
+		{ "loop", create_loop },
+		{ "ram", create_ram },
+		{ "chips", create_chips },
+		{ "console", create_console },
+		{ "board", create_board },
+		{ "devices", create_devices },
+		{ "kernel", load_kernel },
+		{ "engine", create_engine },
+		{ "vcpus", create_vcpus },
+		/* Opening a file may block, and then a signal shall end us. */
+		{ "signals", catch_signals },
 	};
 	int err = 0;
 

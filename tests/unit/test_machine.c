@@ -7,6 +7,8 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "base/thread.h"
 
@@ -174,6 +176,45 @@ static void machine_that_never_ran_can_be_destroyed(void **state)
 	tear_down_vm(&vm);
 }
 
+/* What SIGTERM does to a process that builds @vm. */
+static int death_while_building(struct vm *vm)
+{
+	struct machine_error e;
+	struct machine *m;
+	sigset_t none;
+	pid_t pid = fork();
+	int status;
+
+	assert_true(pid >= 0);
+	if (!pid) {
+		sigemptyset(&none);
+		sigprocmask(SIG_SETMASK, &none, NULL);
+		machine_create(&m, &vm->config, &e);
+		_exit(0);
+	}
+	usleep(50000);
+	kill(pid, SIGTERM);
+	usleep(50000);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+static void machine_that_waits_for_a_reader_can_be_killed(void **state)
+{
+	static struct vm vm;
+	int status;
+
+	(void)state;
+	set_up_vm(&vm, write_talker, 'a', "auto", "");
+	unlink(vm.serial);
+	assert_int_equal(mkfifo(vm.serial, 0600), 0);
+	status = death_while_building(&vm);
+	tear_down_vm(&vm);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(WTERMSIG(status), SIGTERM);
+}
+
 static void *end_soon(void *arg)
 {
 	usleep(*(unsigned int *)arg);
@@ -228,6 +269,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(two_machines_run_in_one_process),
 	cmocka_unit_test(two_machines_on_one_thread_do_not_mix),
 	cmocka_unit_test(machine_that_never_ran_can_be_destroyed),
+	cmocka_unit_test(machine_that_waits_for_a_reader_can_be_killed),
 	cmocka_unit_test(machine_ends_at_any_moment_with_io_uring),
 	cmocka_unit_test(machine_ends_at_any_moment_with_poll),
 	cmocka_unit_test(machine_ends_at_any_moment_with_direct_disks),
