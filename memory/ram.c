@@ -295,7 +295,8 @@ int ram_dirty_start(struct ram *r)
 		return -EBUSY;
 
 	for (i = 0; i < r->nr_regions; i++) {
-		r->dirty[i] = calloc(ram_dirty_words(r, i), sizeof(uint64_t));
+		r->dirty[i] =
+			calloc(ram_dirty_words(r, i), sizeof(*r->dirty[i]));
 		if (!r->dirty[i]) {
 			err = -ENOMEM;
 			goto free_dirty;

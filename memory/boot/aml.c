@@ -100,8 +100,9 @@ static size_t encode_int(uint8_t out[9], uint64_t v)
 void acpi_aml_int(struct acpi_buf *b, uint64_t v)
 {
 	uint8_t code[9];
+	size_t len = encode_int(code, v);
 
-	acpi_put(b, code, encode_int(code, v));
+	acpi_put(b, code, len);
 }
 
 void acpi_aml_string(struct acpi_buf *b, const char *s)
