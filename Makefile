@@ -1,9 +1,34 @@
 # minivmm: one Makefile, no configure, no recursion. `make help` lists targets.
+#: Variables:
+#:   O=DIR                    build folder, now $(O)
+#:   CC=clang                 with O=build-clang or another folder of its own
+#:   SAN=address,undefined    sanitizers; or thread
+#:   DEBUG=1 WERROR=1 V=1     -Og; warnings are errors; show commands
+#:   CONFIG_KVM=0             leave an engine out
+#:   PREFIX= DESTDIR=         /usr/local, and nothing
+#:
+#: Build:
+#:   demo           boot Debian to a greeting; installs what that needs
+#:   all            $(O)/minivmm (the default)
+#:   deps           install what is missing for building and testing
+#:   install        to DESTDIR/PREFIX: binary, manual pages, examples
+#:   uninstall      remove exactly that
+#:   dist           the last commit as an archive, in $(O)
+#:   clean          remove the build folder
+#:
+#: Check:
+#:   check          all tests; installs what they need
+#:   ci             what continuous integration runs: .ci/run
+#:   check-unit     unit tests
+#:   check-config   mistakes in ini files, examples
+#:   check-cli      the command line
+#:   check-man      manual pages against the program
+#:   check-readme   paths in README.md
 
 VERSION := 0.1.0
 
 comma := ,
-O ?= build$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(filter 1,$(DEBUG)),-debug)
+O ?= build$(if $(SAN),-$(subst $(comma),-,$(SAN)))$(if $(filter 1,$(DEBUG)),-debug)$(if $(filter 0,$(CONFIG_KVM)),-nokvm)
 Q := $(if $(filter 1,$(V)),,@)
 say = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' '$(1)' '$(2)';)
 
@@ -80,38 +105,14 @@ $(O)/tests/unit/test_faults: override LDFLAGS += $(WRAPPED:%=-Wl,--wrap=%)
 check-unit: $(UNIT_BINS)
 	$(Q)tests/tools/run-tests.sh $(UNIT_BINS)
 
-# Tiny guests, fuzz targets, stock guests to boot, the lab that boots them.
+# The source itself, tiny guests, fuzz targets, stock guests, the lab.
+include tests/tools/house.mk
 include tests/guest/guest.mk tests/fuzz/fuzz.mk
 include tests/boot/images.mk tests/lab/lab.mk
-
-# Each header compiles alone.
-.PHONY: check-headers
-check-headers: $(HDRS:%=$(O)/%.ok)
-
-$(O)/%.h.ok: %.h $(HDRS)
-	$(call say,HDR,$<)mkdir -p $(@D) && echo '#include "$<"' | \
-	$(CC) $(CPPFLAGS) $(CFLAGS) -fsyntax-only -x c - && touch $@
 
 .PHONY: deps
 deps:
 	$(Q)tests/tools/deps.sh
-
-.PHONY: check-layers check-symbols
-check-layers:
-	$(Q)tests/tools/check-layers.sh
-check-symbols: $(O)/libminivmm.a
-	$(Q)tests/tools/check-symbols.sh $(O)
-
-.PHONY: format check-format check-shell clean
-FORMAT_SRCS = $(shell git ls-files -co --exclude-standard '*.c' '*.h')
-format:
-	clang-format -i $(FORMAT_SRCS)
-check-format:
-	clang-format --dry-run -Werror $(FORMAT_SRCS)
-check-shell:
-	shellcheck -x $$(git ls-files -co --exclude-standard '*.sh')
-clean:
-	rm -rf $(O)
 
 # README's two commands. They install first what is missing, so the build is
 # a make of its own, which finds it.
@@ -124,8 +125,6 @@ demo:
 check:
 	$(Q)tests/tools/deps.sh
 	$(Q)$(MAKE) --no-print-directory check-all
-#: demo           boot Debian to a greeting; installs what that needs
-#: check          all tests; installs what they need
 
 # SAN= leaves the lab out: it boots the program that users get.
 programs := $(O)/minivmm $(UNIT_BINS) $(GUESTS) $(REPLAYS)
@@ -153,6 +152,17 @@ check-man: $(O)/minivmm
 check-readme:
 	$(Q)$(run_cli) tests/tools/check-readme.sh
 
+# .ci/run, with what this make was given: CC=, SAN=, WERROR= ...
+.PHONY: ci dist clean
+ci:
+	$(Q).ci/run
+dist:
+	$(Q)mkdir -p $(O)
+	git archive --prefix=minivmm-$(VERSION)/ \
+	-o $(O)/minivmm-$(VERSION).tar.gz HEAD
+clean:
+	rm -rf $(O)
+
 .PHONY: install uninstall help
 install: $(O)/minivmm
 	install -D $< $(DESTDIR)$(BINDIR)/minivmm
@@ -170,22 +180,7 @@ uninstall:
 
 # Lines that start with "#:" in any makefile are the text of `make help`.
 help:
-	$(Q)sed -n 's/^#: \{0,1\}//p' $(MAKEFILE_LIST)
-#: all            build $(O)/minivmm (the default)
-#: check-unit     unit tests
-#: check-config   mistakes in ini files, examples
-#: check-cli      the command line
-#: check-man      manual pages against the program
-#: check-readme   paths in README.md
-#: check-headers  each header compiles alone
-#: check-layers   who includes whom
-#: check-symbols  prefixes; no mutable file-scope data
-#: check-format   clang-format; `make format` applies it
-#: install        to DESTDIR/PREFIX: binary, manual pages, examples
-#: uninstall      remove exactly that
-#: clean          remove the build folder
-#:
-#: Variables: O=DIR build folder, V=1 verbose, CC=clang, DEBUG=1,
-#: SAN=address,undefined sanitizers, WERROR=1, PREFIX=/usr/local, DESTDIR=
+	$(Q)sed -n 's/^#: \{0,1\}//p' Makefile $(wildcard tests/*/*.mk) | \
+	sed 's|\$$(O)|$(O)|'
 
 -include $(OBJS:.o=.d) $(UNIT_SRCS:%.c=$(O)/%.d)

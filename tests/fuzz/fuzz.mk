@@ -44,5 +44,5 @@ fuzz: $(O)/fuzz/fuzz_$(FUZZ)
 	-print_final_stats=1 corpus-$(FUZZ) $(CURDIR)/tests/fuzz/corpus/$(FUZZ)
 
 -include $(FUZZ_LIB_OBJS:.o=.d) $(FUZZ_OBJ:.o=.d)
-#: fuzz           FUZZ=NAME TIME=SECONDS: fuzz one parser (needs clang)
-#: check-fuzz     replay every fuzz target's corpus
+#:   fuzz           FUZZ=NAME TIME=SECONDS: fuzz one parser (needs clang)
+#:   check-fuzz     replay every fuzz target's corpus
