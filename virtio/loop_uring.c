@@ -477,6 +477,13 @@ static void uring_destroy(struct loop *l)
 {
 	struct loop_uring *u = to_uring(l);
 
+	/*
+	 * Closing the ring lets go of registered files some time later, and
+	 * Linux 6.1 of a slot only after a second: this call waits, so that
+	 * a disk is free when the process has ended.
+	 */
+	if (u->files_ready)
+		(void)io_uring_unregister_files(&u->ring);
 	io_uring_queue_exit(&u->ring);
 	loop_fini(l);
 	free(u->buffers);
