@@ -46,8 +46,10 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wundef -Wwrite-strings -Wpointer-arith -Wvla -Wimplicit-fallthrough
 STRICT := base/% memory/ram.c memory/boot/% virtio/queue.c virtio/iov.c
 
-PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKG_LIBS))
-PKG_LDFLAGS := $(shell $(PKG_CONFIG) --libs-only-L $(PKG_LIBS))
+# Asked once, when first used: make deps works without pkg-config.
+ask = $(eval $(1) := $$(shell $(PKG_CONFIG) $(2) $(PKG_LIBS)))$($(1))
+PKG_CFLAGS = $(call ask,PKG_CFLAGS,--cflags)
+PKG_LDFLAGS = $(call ask,PKG_LDFLAGS,--libs-only-L)
 
 override CPPFLAGS += -I. -D_GNU_SOURCE -DMINIVMM_VERSION='"$(VERSION)"' \
 	-DCONFIG_KVM=$(CONFIG_KVM) $(PKG_CFLAGS)
@@ -58,7 +60,7 @@ override CFLAGS := -std=gnu11 $(if $(filter 1,$(DEBUG)),-Og,-O2) -g $(WARN) \
 override LDFLAGS += $(if $(SAN),-fsanitize=$(SAN)) -pthread
 # Static where there is an archive: each shared library costs 40 us at start.
 library = $(or $(wildcard $(shell $(CC) -print-file-name=lib$(1).a)),-l$(1))
-LDLIBS := $(LDLIBS) $(PKG_LDFLAGS) \
+override LDLIBS += $(PKG_LDFLAGS) \
 	$(call library,uring) $(call library,inih) $(call library,fdt)
 
 dirs := base config memory memory/boot vcpu vcpu/x86 vcpu/irqchip \
@@ -115,11 +117,12 @@ deps:
 	$(Q)tests/tools/deps.sh
 
 # README's two commands. They install first what is missing, so the build is
-# a make of its own, which finds it.
+# a make of its own, which finds it, and does not name what is up to date.
+quiet := $(if $(filter 1,$(V)),,-s)
 .PHONY: demo check
 demo:
 	$(Q)tests/tools/deps.sh demo
-	$(Q)$(MAKE) --no-print-directory $(O)/minivmm guest-images \
+	$(Q)$(MAKE) $(quiet) --no-print-directory $(O)/minivmm guest-images \
 	$(GUEST)/lab.cpio
 	$(Q)MINIVMM=$(O)/minivmm GUEST=$(GUEST) tests/lab/demo.sh
 check:
