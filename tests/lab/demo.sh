@@ -53,6 +53,7 @@ has_hardware() {
 }
 
 boot() {
+	where="Log in yourself:"
 	say BOOT "Debian's kernel and user space, from a virtio disk, with KVM"
 	status=125
 	echo "this CPU offers neither VMX nor SVM" >"$tmp/stderr"
@@ -64,6 +65,7 @@ boot() {
 
 	say KVM "this machine's own KVM cannot run it:"
 	sed 's/^/          /' "$tmp/stderr"
+	where="On a machine with hardware virtualization, log in yourself:"
 	say LAB "so in the KVM lab: QEMU emulates a machine that can (15 s)"
 	status=0
 	in_the_lab || status=$?
@@ -84,6 +86,7 @@ cat <<END
 
 demo: done. A stock Debian kernel booted from a virtio disk under KVM, greeted
 demo: from user space and powered off with status 0, in $((SECONDS - start)) seconds.
-demo: Log in yourself: $minivmm --kernel $guest/bzImage \\
-demo:   --initrd $guest/initrd.gz --disk $guest/root.img
+demo: $where
+demo:   $minivmm --kernel $guest/bzImage \\
+demo:     --initrd $guest/initrd.gz --disk $guest/root.img
 END

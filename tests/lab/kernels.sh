@@ -27,13 +27,15 @@ run_guests() {
 		-d "$tmp/blank.img" "${args[@]}" "$(lab_script)"
 }
 
-# A guest's mistakes are its own: each file in a subshell would lose the
-# counter, so they share one shell and TAP's plan comes last.
+# All files share one shell, and with it the counter of claims.
 lab_script() {
 	cat <<-'END'
 		. /lab/guest-lib.sh
+		up() { cut -d . -f 1 /proc/uptime; }
 		for f in /lab/[0-9]*.sh; do
+			t=$(up)
 			. "$f"
+			echo "# ${f##*/} took $(($(up) - t)) s"
 		done
 		echo "# the lab was up for $(cut -d ' ' -f 1 /proc/uptime) s"
 	END

@@ -7,8 +7,8 @@ $(GUEST)/lab.cpio: tests/boot/mk-initrd.sh tests/lab/lab-init \
 	$(call say,INITRD,$@)$< $(GUEST) tests/lab/lab-init $@ \
 	$(GUEST)/minivmm-exit $(LAB_DRIVERS)
 
-# ONLY=pattern runs some of tests/lab/guests/ only.
 .PHONY: check-lab
+#: check-lab      real kernels in the KVM lab; ONLY=PATTERN: some of them
 check-lab: $(O)/minivmm guest-images $(GUEST)/lab.cpio
 	$(Q)MINIVMM=$(O)/minivmm GUEST=$(GUEST) TEST_TIMEOUT=480 \
 	tests/tools/run-tests.sh tests/lab/kernels.sh
