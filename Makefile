@@ -63,7 +63,7 @@ library = $(or $(wildcard $(shell $(CC) -print-file-name=lib$(1).a)),-l$(1))
 override LDLIBS += $(PKG_LDFLAGS) \
 	$(call library,uring) $(call library,inih) $(call library,fdt)
 
-dirs := base config memory memory/boot vcpu vcpu/x86 vcpu/irqchip \
+dirs := base config memory memory/boot vcpu vcpu/x86 vcpu/interp vcpu/irqchip \
 	vcpu/board $(if $(filter 1,$(CONFIG_KVM)),vcpu/kvm) \
 	virtio virtio/transport virtio/backend cmd
 LIB_SRCS := $(filter-out cmd/main.c,$(sort $(wildcard $(dirs:%=%/*.c))))
@@ -92,8 +92,13 @@ $(O)/%.o: %.c
 UNIT_SRCS := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_BINS := $(UNIT_SRCS:%.c=$(O)/%)
 
+# The decoder's oracle; without it that comparison is left out.
+$(O)/tests/unit/test_x86_decode: UNIT_LIBS = \
+	$(if $(wildcard /usr/include/Zydis/Zydis.h),-lZydis)
+
 $(UNIT_BINS): $(O)/%: $(O)/%.o $(O)/libminivmm.a
-	$(call say,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
+	$(call say,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka \
+	$(UNIT_LIBS) $(LDLIBS)
 
 # The calls that test_faults.c lets fail.
 WRAPPED := calloc malloc realloc strdup aligned_alloc posix_memalign mmap open \
