@@ -96,6 +96,7 @@ UNIT_BINS := $(UNIT_SRCS:%.c=$(O)/%)
 $(O)/tests/unit/test_x86_decode: UNIT_LIBS = \
 	$(if $(wildcard /usr/include/Zydis/Zydis.h),-lZydis)
 
+$(O)/tests/unit/test_x86_semantics: $(O)/tests/unit/x86_native.o
 $(UNIT_BINS): $(O)/%: $(O)/%.o $(O)/libminivmm.a
 	$(call say,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka \
 	$(UNIT_LIBS) $(LDLIBS)

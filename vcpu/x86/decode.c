@@ -367,13 +367,41 @@ static void read_imm(struct decoder *d, uint32_t f)
 	}
 }
 
+/* Between two registers, one form is enough for these. */
+static void swap_registers(struct x86_insn *in)
+{
+	uint8_t reg = in->reg;
+
+	if (in->form != X86_REG_RM || x86_is_mem(in) || in->map ||
+	    (in->op > X86_OP_test && in->op != X86_OP_mov))
+		return;
+	in->form = X86_RM_REG;
+	in->reg = in->rm;
+	in->rm = reg;
+}
+
+static bool is_port_access(uint16_t op)
+{
+	return op == X86_OP_in || op == X86_OP_out || op == X86_OP_ins ||
+	       op == X86_OP_outs;
+}
+
 static void set_operands(struct decoder *d, uint32_t f)
 {
 	struct x86_insn *in = d->in;
 
+	/* Ports have no 64-bit form: REX.W means 32. */
+	if (is_port_access(in->op) && in->size == 8)
+		in->size = 4;
+
 	in->form = f & D_R ? X86_REG_RM : f & D_I ? X86_RM_IMM : X86_RM_REG;
 	if (f & D_OR)
 		in->rm = (in->opcode & 7) | (d->rex & REX_B ? 8 : 0);
+	/* F3 90 with REX.B is XCHG of R8, not PAUSE. */
+	if (in->op == X86_OP_pause && in->rm) {
+		in->op = X86_OP_xchg;
+		f &= ~D_END;
+	}
 	if (f & D_ACC)
 		in->rm = 0;
 	if (f & D_B) {
@@ -384,7 +412,8 @@ static void set_operands(struct decoder *d, uint32_t f)
 	}
 	if (f & D_CL)
 		in->reg = CPU_RCX * 8;
-	if (f & D_STK || (x86_is_mem(in) && in->seg == CPU_SS))
+	swap_registers(in);
+	if (x86_is_mem(in) ? in->seg == CPU_SS : f & D_STK)
 		in->flags |= X86_F_STACK;
 	if (f & D_END)
 		in->flags |= X86_F_END;
@@ -521,7 +550,7 @@ static uint16_t bmi_op(const struct decoder *d)
 	if (in->pfx & X86_PFX_VEXL)
 		return 0;
 	if (in->map == 3 && in->opcode == 0xf0 && d->mandatory == 3)
-		return X86_OP_rorx;
+		return in->vvvv ? 0 : X86_OP_rorx;
 	if (in->map != 2)
 		return 0;
 	switch (in->opcode) {

@@ -125,7 +125,7 @@ const struct x86_row x86_decode_map0[256] = {
 const struct x86_row x86_decode_map1[256] = {
 	/* 00 */ SUB(G_0F00, D_M | D_GRP), SUB(G_0F01, D_M | D_GRPM),
 	R(lar, D_M | D_R | D_RMW), R(lsl, D_M | D_R | D_RMW), NONE,
-	R(syscall, D_O64 | D_END), R(clts, D_END), R(sysret, D_O64 | D_END),
+	R(syscall, D_END), R(clts, D_END), R(sysret, D_END),
 	/* 08 */ R(invd, 0), SUB(P_0F09, D_PFX), NONE, R(ud, 0), NONE,
 	SUB(G_0F0D, D_M | D_GRP), NONE, NONE,
 	/* 10 */ VEC8,
@@ -263,8 +263,7 @@ const struct x86_row x86_decode_sub[] = {
 	R(wrfsbase, D_M | D_O64), R(wrfsbase, D_M | D_O64),
 	[G_0F18] = R(prefetch, D_M), R(prefetch, D_M), R(prefetch, D_M),
 	R(prefetch, D_M), NOPM, NOPM, NOPM, NOPM,
-	[G_0F0D] = NOPM, R(prefetch, D_M), R(prefetch, D_M), NOPM, NOPM, NOPM,
-	NOPM, NOPM,
+	[G_0F0D] = EIGHT(R(prefetch, D_M | D_MEM)),
 	[P_90] = R(xchg, D_OR), R(xchg, D_OR), R(pause, D_OR | D_END),
 	R(xchg, D_OR),
 	[P_0FB8] = NONE, NONE, R(popcnt, D_M | D_R), NONE,

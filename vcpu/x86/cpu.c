@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT
+/*
+ * cpu.c - between struct cpu_state and the context that executes.
+ */
+#include "vcpu/x86/cpu.h"
+
+#include <string.h>
+
+#include "vcpu/x86/flags.h"
+#include "vcpu/x86/mem.h"
+
+/* What CPUID leaf 0x80000008 says. */
+#define PHYS_BITS 40
+
+void x86_cpu_init(struct x86_cpu *cpu, struct ram *ram, struct bus *bus,
+		  const struct x86_env_ops *env, void *env_ctx)
+{
+	memset(cpu, 0, sizeof(*cpu));
+	cpu->ram = ram;
+	cpu->bus = bus;
+	cpu->env = env;
+	cpu->env_ctx = env_ctx;
+	cpu->tlb = cpu->tlb_set[0];
+	cpu->tlb_gen = 1;
+	cpu->rflags = X86_FL_ONE;
+	cpu->phys_mask = (1ull << PHYS_BITS) - 1;
+}
+
+static enum x86_mode mode_of(const struct x86_cpu *cpu)
+{
+	uint16_t cs = cpu->st.seg[CPU_CS].access;
+
+	if (cpu->long_mode && cs & CPU_SEG_L)
+		return X86_MODE_64;
+	return cs & CPU_SEG_DB && !x86_real_or_v86(cpu) ? X86_MODE_32
+							: X86_MODE_16;
+}
+
+static uint8_t cpl_of(const struct x86_cpu *cpu)
+{
+	if (!x86_protected(cpu))
+		return 0;
+	if (x86_v86(cpu))
+		return 3;
+	return cpu->st.seg[CPU_SS].access >> 5 & 3;
+}
+
+void x86_update_mode(struct x86_cpu *cpu)
+{
+	unsigned int i;
+
+	cpu->long_mode = cpu->st.efer & X86_EFER_LMA;
+	cpu->mode = mode_of(cpu);
+	cpu->cpl = cpl_of(cpu);
+	cpu->tlb = cpu->tlb_set[cpu->cpl == 3];
+	if (cpu->mode == X86_MODE_64)
+		cpu->stack_size = 8;
+	else
+		cpu->stack_size =
+			cpu->st.seg[CPU_SS].access & CPU_SEG_DB ? 4 : 2;
+	for (i = 0; i <= CPU_GS; i++)
+		cpu->seg_base[i] = cpu->mode == X86_MODE_64 && i < CPU_FS
+					   ? 0
+					   : cpu->st.seg[i].base;
+}
+
+static bool watches(uint64_t dr7)
+{
+	unsigned int i;
+
+	for (i = 0; i < 4; i++)
+		if (dr7 >> (2 * i) & 3 && dr7 >> (16 + 4 * i) & 1)
+			return true;
+	return false;
+}
+
+void x86_update_watch(struct x86_cpu *cpu)
+{
+	cpu->watch = watches(cpu->st.dr[7]);
+	x86_tlb_flush(cpu);
+}
+
+void x86_cpu_load(struct x86_cpu *cpu, const struct cpu_state *st)
+{
+	cpu->st = *st;
+	memcpy(cpu->reg, st->gpr, sizeof(st->gpr));
+	cpu->rip = st->rip;
+	x86_set_rflags(cpu, st->rflags);
+	cpu->halted = st->mp_state == CPU_MP_HALTED;
+	cpu->cur = NULL;
+	x86_update_mode(cpu);
+	x86_update_watch(cpu);
+}
+
+void x86_cpu_store(struct x86_cpu *cpu, struct cpu_state *st)
+{
+	*st = cpu->st;
+	memcpy(st->gpr, cpu->reg, sizeof(st->gpr));
+	st->rip = cpu->rip;
+	st->rflags = x86_get_rflags(cpu);
+	if (cpu->st.mp_state == CPU_MP_RUNNABLE && cpu->halted)
+		st->mp_state = CPU_MP_HALTED;
+}
+
+static _Noreturn void unwind(struct x86_cpu *cpu, struct x86_fault fault)
+{
+	cpu->fault = fault;
+	longjmp(cpu->unwind, 1);
+}
+
+_Noreturn void x86_raise(struct x86_cpu *cpu, enum x86_vector vector)
+{
+	unwind(cpu, (struct x86_fault){ .vector = (uint8_t)vector });
+}
+
+_Noreturn void x86_raise_error(struct x86_cpu *cpu, enum x86_vector vector,
+			       uint32_t error)
+{
+	unwind(cpu, (struct x86_fault){ .vector = (uint8_t)vector,
+					.has_error = true,
+					.error = error });
+}
+
+_Noreturn void x86_raise_page_fault(struct x86_cpu *cpu, uint64_t lin,
+				    uint32_t error)
+{
+	unwind(cpu, (struct x86_fault){ .vector = X86_PF,
+					.has_error = true,
+					.error = error,
+					.cr2 = lin });
+}
