@@ -263,6 +263,23 @@ static int create_board(struct machine *m, struct machine_error *e)
 	return board_create(&m->board, &p);
 }
 
+/*
+ * Which engine and why: always in the log file, on stderr with -v. A forced
+ * engine that is no good choice is worth a warning.
+ */
+static void say_engine(struct machine *m, const struct engine_ops *ops,
+		       const char *why)
+{
+	const char *loop = loop_backend_name(m->loop);
+
+	if (!why[0])
+		log_info("engine %s, loop %s", ops->name, loop);
+	else if (!strcmp(m->cfg->accel, "auto"))
+		log_info("engine %s (%s), loop %s", ops->name, why, loop);
+	else
+		log_warn("engine %s: %s", ops->name, why);
+}
+
 static int create_engine(struct machine *m, struct machine_error *e)
 {
 	const struct engine_params p = {
@@ -285,8 +302,7 @@ static int create_engine(struct machine *m, struct machine_error *e)
 		explain(e, "--accel %s: cannot create the VM: %s",
 			m->cfg->accel, strerror(-err));
 	else
-		log_info("engine %s, loop %s", ops->name,
-			 loop_backend_name(m->loop));
+		say_engine(m, ops, why);
 	return err;
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "vcpu/interp/interp.h"
 #if CONFIG_KVM
 #include "vcpu/kvm/kvm.h"
 #endif
@@ -17,19 +18,21 @@ static const struct engine_ops *const engines[] = {
 #if CONFIG_KVM
 	&kvm_engine_ops,
 #endif
-	NULL, /* the end, so that the list is never empty */
+	&interp_engine_ops,
 };
 
 static int select_named(const char *name, const struct engine_ops **out,
 			char *why, size_t why_len)
 {
 	size_t i;
+	int ret;
 
-	for (i = 0; engines[i]; i++) {
+	for (i = 0; i < ARRAY_SIZE(engines); i++) {
 		if (strcmp(engines[i]->name, name))
 			continue;
 		*out = engines[i];
-		return engines[i]->probe(why, why_len);
+		ret = engines[i]->probe(why, why_len);
+		return ret < 0 ? ret : 0;
 	}
 	snprintf(why, why_len, "this build has no engine \"%s\"", name);
 	return -ENOENT;
@@ -38,20 +41,18 @@ static int select_named(const char *name, const struct engine_ops **out,
 int engine_select(const char *name, const struct engine_ops **out, char *why,
 		  size_t why_len)
 {
-	int err = -ENOENT;
 	size_t i;
 
 	*out = NULL;
+	why[0] = '\0';
 	if (strcmp(name, "auto"))
 		return select_named(name, out, why, why_len);
 
-	snprintf(why, why_len, "this build has no engine");
-	for (i = 0; engines[i]; i++) {
-		err = engines[i]->probe(why, why_len);
-		if (err)
-			continue;
+	/* The last one runs everywhere. */
+	for (i = 0; i < ARRAY_SIZE(engines); i++) {
 		*out = engines[i];
-		return 0;
+		if (!engines[i]->probe(why, why_len))
+			break;
 	}
-	return err;
+	return 0;
 }

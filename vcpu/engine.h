@@ -53,7 +53,10 @@ struct vcpu {
  */
 struct engine_ops {
 	const char *name; /* "kvm", "dbt", "interp" */
-	/* 0, or -errno and in @why what is missing and what to do. */
+	/*
+	 * 0; 1: works, but is no good choice, and in @why the reason; or
+	 * -errno and in @why what is missing and what to do.
+	 */
 	int (*probe)(char *why, size_t why_len);
 	int (*create)(struct engine **out, const struct engine_params *p);
 	void (*destroy)(struct engine *e);
@@ -78,8 +81,9 @@ struct engine_ops {
 };
 
 /*
- * The engine called @name ("auto": the first in the list whose probe is
- * content). 0 and *out, or -errno and the reason in @why.
+ * The engine called @name, or for "auto" the first in the list whose probe is
+ * content. 0, *out and in @why the reason for passing over better ones (empty
+ * when there is none); or -errno and the reason in @why.
  */
 int engine_select(const char *name, const struct engine_ops **out, char *why,
 		  size_t why_len);

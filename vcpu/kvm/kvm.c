@@ -127,7 +127,13 @@ static int probe(char *why, size_t why_len)
 		return fd;
 	err = check_device(fd, why, why_len);
 	close(fd);
-	return err;
+	if (err || !kvm_host_emulates())
+		return err;
+	snprintf(why, why_len,
+		 KVM_PATH " has no VMX or SVM behind it: this host emulates "
+			  "guest kernels, a thousand times slower, and stock "
+			  "ones fail");
+	return 1;
 }
 
 static struct kvm_engine *of_bus(struct bus_listener *l)
@@ -287,11 +293,6 @@ static int create(struct engine **out, const struct engine_params *p)
 	k->bus_listener.doorbell_added = doorbell_added;
 	k->bus_listener.doorbell_removed = doorbell_removed;
 	bus_set_listener(k->bus, &k->bus_listener);
-	if (kvm_host_emulates())
-		log_warn(KVM_PATH " has no VMX or SVM behind it: this host "
-				  "emulates guest kernels, a thousand times "
-				  "slower, and stock ones fail; use a host "
-				  "with hardware virtualization");
 	*out = &k->engine;
 	return 0;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * test_kvm.c - the KVM engine on the real /dev/kvm, with a few bytes of
- * real-mode code. Skipped where there is no KVM.
+ * test_engine.c - what every engine promises (engine.h), with a few bytes of
+ * real-mode code. An engine that does not work here is skipped.
  */
 #include "tests/unit/unit.h"
 
@@ -64,42 +64,50 @@ static void port_write(struct bus_dev *d, uint64_t off, unsigned int len,
 
 static const struct bus_ops port_ops = { port_read, port_write };
 
-static int set_up(void **state)
+static bool make_vm(struct vm *vm, const char *engine)
 {
-	static _Alignas(64) struct vm vm;
 	struct engine_params p;
 	char why[256];
 
-	memset(&vm, 0, sizeof(vm));
-	*state = NULL;
-	if (engine_select("kvm", &vm.ops, why, sizeof(why))) {
+	memset(vm, 0, sizeof(*vm));
+	if (engine_select(engine, &vm->ops, why, sizeof(why))) {
 		print_message("# %s\n", why);
-		return 0;
+		return false;
 	}
-	assert_int_equal(ram_create(&vm.ram, 2 << 20), 0);
-	assert_int_equal(bus_create(&vm.bus), 0);
-	assert_int_equal(irqchip_create(&vm.chip, vm.bus), 0);
-	p = (struct engine_params){ vm.ram, vm.bus, vm.chip, 2 };
-	assert_int_equal(vm.ops->create(&vm.engine, &p), 0);
-	assert_int_equal(vm.ops->vcpu_create(vm.engine, 0, &vm.vcpu), 0);
-	vm.port.dev = (struct bus_dev){ "port", 0x80, 4, &port_ops };
-	vm.port.kick = vm.vcpu;
-	assert_int_equal(bus_add(vm.bus, BUS_PIO, &vm.port.dev), 0);
-	*state = &vm;
-	return 0;
+	assert_int_equal(ram_create(&vm->ram, 2 << 20), 0);
+	assert_int_equal(bus_create(&vm->bus), 0);
+	assert_int_equal(irqchip_create(&vm->chip, vm->bus), 0);
+	p = (struct engine_params){ vm->ram, vm->bus, vm->chip, 2 };
+	assert_int_equal(vm->ops->create(&vm->engine, &p), 0);
+	assert_int_equal(vm->ops->vcpu_create(vm->engine, 0, &vm->vcpu), 0);
+	vm->port.dev = (struct bus_dev){ "port", 0x80, 4, &port_ops };
+	vm->port.kick = vm->vcpu;
+	assert_int_equal(bus_add(vm->bus, BUS_PIO, &vm->port.dev), 0);
+	return true;
 }
 
-static int tear_down(void **state)
+static void free_vm(struct vm *vm)
 {
-	struct vm *vm = *state;
-
-	if (!vm)
-		return 0;
 	vm->ops->vcpu_destroy(vm->vcpu);
 	vm->ops->destroy(vm->engine);
 	irqchip_destroy(vm->chip);
 	bus_destroy(vm->bus);
 	ram_destroy(vm->ram);
+}
+
+/* *state comes as the engine's name and goes as the VM, NULL to skip. */
+static int set_up(void **state)
+{
+	static _Alignas(64) struct vm vm;
+
+	*state = make_vm(&vm, *state) ? &vm : NULL;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	if (*state)
+		free_vm(*state);
 	return 0;
 }
 
@@ -346,20 +354,84 @@ static void interrupt_line_reaches_the_local_apic(void **state)
 	fail_msg("vector 0x77 never arrived");
 }
 
-#define KVM_TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+/*
+ * A loop that counts to 1000 and tells the port at every hundredth, begun on
+ * one engine and ended on another.
+ */
+static void hand_over(const char *from, const char *to)
+{
+	/*
+	 * mov cx, 10; next: mov dx, 100; one: inc ebx; dec dx; jnz one;
+	 * mov eax, ebx; out 0x80, eax; loop next; jmp $
+	 */
+	static const uint8_t code[] = { 0xb9, 10,   0,	  0xba, 100,  0,
+					0x66, 0x43, 0x4a, 0x75, 0xfb, 0x66,
+					0x89, 0xd8, 0x66, 0xe7, 0x80, 0xe2,
+					0xf0, 0xeb, 0xfe };
+	static _Alignas(64) struct vm a, b;
+	unsigned int tries;
+	uint8_t page[4096];
+
+	if (!make_vm(&a, from))
+		skip();
+	if (!make_vm(&b, to)) {
+		free_vm(&a);
+		skip();
+	}
+	load(&a, code, sizeof(code));
+	a.st.gpr[CPU_RBX] = 0;
+	assert_int_equal(a.ops->set_state(a.vcpu, &a.st), 0);
+	while (a.port.writes < 3)
+		assert_int_equal(run(&a), VCPU_EXIT_KICKED);
+
+	assert_int_equal(a.ops->get_state(a.vcpu, &a.st), 0);
+	assert_int_equal(ram_read(a.ram, CODE, page, sizeof(page)), 0);
+	assert_int_equal(ram_write(b.ram, CODE, page, sizeof(page)), 0);
+	assert_int_equal(b.ops->set_state(b.vcpu, &a.st), 0);
+	for (tries = 0; b.port.val != 1000 && tries < 20; tries++)
+		assert_int_equal(run(&b), VCPU_EXIT_KICKED);
+	assert_int_equal(b.port.val, 1000);
+	assert_int_equal(a.port.writes + b.port.writes, 10);
+	free_vm(&b);
+	free_vm(&a);
+}
+
+static void kvm_hands_over_to_interp(void **state)
+{
+	(void)state;
+	hand_over("kvm", "interp");
+}
+
+static void interp_hands_over_to_kvm(void **state)
+{
+	(void)state;
+	hand_over("interp", "kvm");
+}
+
+#define ENGINE_TEST(f, engine)                                        \
+	{                                                             \
+		engine ": " #f, f, set_up, tear_down, (char *)engine, \
+	}
+#define EVERY_TEST(engine)                                                   \
+	ENGINE_TEST(state_round_trips, engine),                              \
+		ENGINE_TEST(output_reaches_the_bus_and_a_kick_ends_the_run,  \
+			    engine),                                         \
+		ENGINE_TEST(input_comes_from_the_bus, engine),               \
+		ENGINE_TEST(string_output_writes_every_byte, engine),        \
+		ENGINE_TEST(kick_before_the_run_ends_it_at_once, engine),    \
+		ENGINE_TEST(kick_from_another_thread_ends_an_endless_loop,   \
+			    engine),                                         \
+		ENGINE_TEST(kick_wakes_a_halted_cpu, engine),                \
+		ENGINE_TEST(triple_fault_is_a_shutdown, engine),             \
+		ENGINE_TEST(dirty_log_has_the_page_the_guest_wrote, engine), \
+		ENGINE_TEST(doorbell_rings_without_an_exit, engine),         \
+		ENGINE_TEST(interrupt_line_reaches_the_local_apic, engine)
 
 static const struct CMUnitTest tests[] = {
-	KVM_TEST(state_round_trips),
-	KVM_TEST(output_reaches_the_bus_and_a_kick_ends_the_run),
-	KVM_TEST(input_comes_from_the_bus),
-	KVM_TEST(string_output_writes_every_byte),
-	KVM_TEST(kick_before_the_run_ends_it_at_once),
-	KVM_TEST(kick_from_another_thread_ends_an_endless_loop),
-	KVM_TEST(kick_wakes_a_halted_cpu),
-	KVM_TEST(triple_fault_is_a_shutdown),
-	KVM_TEST(dirty_log_has_the_page_the_guest_wrote),
-	KVM_TEST(doorbell_rings_without_an_exit),
-	KVM_TEST(interrupt_line_reaches_the_local_apic),
+	EVERY_TEST("kvm"),
+	EVERY_TEST("interp"),
+	cmocka_unit_test(kvm_hands_over_to_interp),
+	cmocka_unit_test(interp_hands_over_to_kvm),
 };
 
 UNIT_MAIN(tests)

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: MIT
+/*
+ * interp_block.c - one vCPU's cache of decoded blocks.
+ *
+ * How it works. A block is the instructions from one address to the next
+ * transfer of control, the end of the page or INTERP_BLOCK_MAX, decoded and
+ * bound once. It is found by guest-physical address, so that neither an
+ * address space switch nor another mapping of the page decodes it again, and
+ * it is dead when its page has another generation (interp_code.c).
+ *
+ *   table[hash(gpa)] -> { gpa, mode, gen, insn 0, insn 1, ..., end }
+ *
+ * Blocks lie one after the other in an arena; when it is full, all are
+ * forgotten at once.
+ *
+ * An instruction that crosses into the next page is decoded each time: which
+ * page that is, its physical address does not say.
+ */
+#include "vcpu/interp/interp_int.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/checked.h"
+#include "vcpu/x86/mem.h"
+#include "vcpu/x86/semantics.h"
+
+#define TABLE_SIZE (64u << 10)
+#define ARENA_SIZE (48u << 20)
+#define BLOCK_ROOM                     \
+	(sizeof(struct interp_block) + \
+	 INTERP_BLOCK_MAX * sizeof(struct x86_insn))
+
+static void *map(size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+int interp_blocks_init(struct interp_blocks *b)
+{
+	b->used = 0;
+	b->table = map(TABLE_SIZE * sizeof(b->table[0]));
+	b->arena = map(ARENA_SIZE);
+	b->single = map(BLOCK_ROOM);
+	return b->table && b->arena && b->single ? 0 : -ENOMEM;
+}
+
+void interp_blocks_fini(struct interp_blocks *b)
+{
+	if (b->table)
+		munmap(b->table, TABLE_SIZE * sizeof(b->table[0]));
+	if (b->arena)
+		munmap(b->arena, ARENA_SIZE);
+	if (b->single)
+		munmap(b->single, BLOCK_ROOM);
+}
+
+static struct interp_block **find_slot(struct interp_blocks *b, gpa_t gpa)
+{
+	return &b->table[(gpa ^ gpa >> 16) % TABLE_SIZE];
+}
+
+/* Room for the largest block; the rest of it is given back by keep(). */
+static struct interp_block *new_block(struct interp_blocks *b)
+{
+	if (ARENA_SIZE - b->used < BLOCK_ROOM) {
+		memset(b->table, 0, TABLE_SIZE * sizeof(b->table[0]));
+		b->used = 0;
+	}
+	return (struct interp_block *)(void *)(b->arena + b->used);
+}
+
+static void keep(struct interp_blocks *b, struct interp_block *block,
+		 unsigned int nr)
+{
+	*find_slot(b, block->gpa) = block;
+	b->used += sizeof(*block) + nr * sizeof(block->insn[0]);
+}
+
+static uint64_t code_lin(const struct x86_cpu *cpu, uint64_t rip)
+{
+	if (cpu->mode == X86_MODE_64)
+		return rip;
+	return (uint32_t)(cpu->st.seg[CPU_CS].base + rip);
+}
+
+/*
+ * Up to 15 bytes at @lin, those of the next page only with @across: it may
+ * not be there, and need not be. Returns how many.
+ */
+static size_t fetch(struct x86_cpu *cpu, uint64_t lin, bool across,
+		    uint8_t *buf)
+{
+	size_t n = min_u64(X86_PAGE - lin % X86_PAGE, X86_INSN_MAX);
+	const uint8_t *p;
+	gpa_t gpa;
+
+	p = x86_fetch_ptr(cpu, lin, &gpa);
+	if (!p)
+		return 0;
+	memcpy(buf, p, n);
+	if (n == X86_INSN_MAX || !across)
+		return n;
+	p = x86_fetch_ptr(cpu, lin + n, &gpa);
+	if (!p)
+		return n;
+	memcpy(buf + n, p, X86_INSN_MAX - n);
+	return X86_INSN_MAX;
+}
+
+static int decode_one(struct x86_cpu *cpu, struct x86_insn *in)
+{
+	uint64_t lin = code_lin(cpu, cpu->rip);
+	uint8_t bytes[X86_INSN_MAX];
+	int err;
+
+	err = x86_decode(in, bytes, fetch(cpu, lin, false, bytes), cpu->mode);
+	if (err != -ENODATA)
+		return err;
+	return x86_decode(in, bytes, fetch(cpu, lin, true, bytes), cpu->mode);
+}
+
+static void bind(struct x86_insn *in, uint64_t off)
+{
+	x86_bind(in);
+	x86_insn_set_off(in, (uint16_t)off);
+}
+
+/* The synthetic end, @off bytes after the block's start. */
+static void put_end(struct x86_insn *in, const struct x86_insn *last,
+		    uint64_t off)
+{
+	*in = (struct x86_insn){
+		.op = X86_OP_block_end,
+		.flags = (uint8_t)(X86_F_END | (last->flags & X86_F_CODE64)),
+	};
+	bind(in, off);
+}
+
+const struct interp_block *interp_block_single(struct interp_vcpu *v)
+{
+	struct interp_block *block = v->blocks.single;
+	struct x86_cpu *cpu = &v->cpu;
+	int err = decode_one(cpu, &block->insn[0]);
+
+	if (err == -EILSEQ)
+		x86_raise(cpu, X86_UD);
+	if (err)
+		x86_raise_error(cpu, X86_GP, 0);
+	bind(&block->insn[0], 0);
+	put_end(&block->insn[1], &block->insn[0], block->insn[0].len);
+	return block;
+}
+
+/* Decode from the @room bytes at @code; the instructions, 0: none fits. */
+static unsigned int decode(struct interp_block *block, const uint8_t *code,
+			   size_t room)
+{
+	unsigned int nr = 0;
+	size_t off = 0;
+
+	while (nr < INTERP_BLOCK_MAX - 1) {
+		struct x86_insn *in = &block->insn[nr];
+
+		if (x86_decode(in, code + off, room - off, block->mode))
+			break;
+		bind(in, off);
+		off += in->len;
+		nr++;
+		if (in->flags & X86_F_END)
+			return nr;
+	}
+	if (!nr)
+		return 0;
+	put_end(&block->insn[nr], &block->insn[nr - 1], off);
+	return nr + 1;
+}
+
+static const struct interp_block *make(struct interp_vcpu *v,
+				       const uint8_t *code, gpa_t gpa)
+{
+	struct interp_code *c = &interp_of_vcpu(v)->code;
+	struct interp_block *block = new_block(&v->blocks);
+	unsigned int nr;
+
+	block->gpa = gpa;
+	block->page = interp_page(c, gpa);
+	block->mode = v->cpu.mode;
+	block->gen = atomic_load(&c->gen[block->page]);
+	interp_code_begin(v, block->page);
+	nr = decode(block, code, X86_PAGE - gpa % X86_PAGE);
+	if (!nr)
+		return interp_block_single(v);
+	if (interp_code_may_keep(v, block->page))
+		keep(&v->blocks, block, nr);
+	return block;
+}
+
+/* Inside the code segment? SDM 3A §5.3; 64-bit mode: canonical. */
+static void check_rip(struct x86_cpu *cpu)
+{
+	uint64_t rip = cpu->rip;
+
+	if (cpu->mode == X86_MODE_64) {
+		if ((uint64_t)((int64_t)(rip << 16) >> 16) != rip)
+			x86_raise_error(cpu, X86_GP, 0);
+	} else if (rip > cpu->st.seg[CPU_CS].limit) {
+		x86_raise_error(cpu, X86_GP, 0);
+	}
+}
+
+const struct interp_block *interp_block_find(struct interp_vcpu *v)
+{
+	struct interp_code *c = &interp_of_vcpu(v)->code;
+	struct x86_cpu *cpu = &v->cpu;
+	const struct interp_block *block;
+	const uint8_t *code;
+	gpa_t gpa;
+
+	check_rip(cpu);
+	code = x86_fetch_ptr(cpu, code_lin(cpu, cpu->rip), &gpa);
+	if (X86_UNLIKELY(!code))
+		return interp_block_single(v);
+	block = *find_slot(&v->blocks, gpa);
+	if (X86_LIKELY(block && block->gpa == gpa && block->mode == cpu->mode &&
+		       block->gen ==
+			       atomic_load_explicit(&c->gen[block->page],
+						    memory_order_relaxed)))
+		return block;
+	return make(v, code, gpa);
+}
