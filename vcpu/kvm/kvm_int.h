@@ -8,6 +8,7 @@
  *   kvm_cpuid.c  what the guest's CPUID says
  *   kvm_vcpu.c   one vCPU: create, run, kick
  *   kvm_exit.c   exits that are errors, in words
+ *   kvm_assist.c instructions that KVM cannot emulate
  *   kvm_state.c  struct cpu_state to and from KVM
  */
 #ifndef MINIVMM_VCPU_KVM_KVM_INT_H
@@ -26,6 +27,7 @@
 #include "memory/ram.h"
 #include "vcpu/engine.h"
 
+struct kvm_assist;
 struct kvm_vcpu;
 
 /* One GSI's way into the local APICs. */
@@ -63,7 +65,8 @@ struct kvm_vcpu {
 	struct vcpu vcpu;
 	int fd;
 	struct kvm_run *run;
-	_Atomic pid_t tid; /* of the thread in run(), 0 before */
+	_Atomic pid_t tid;	   /* of the thread in run(), 0 before */
+	struct kvm_assist *assist; /* NULL until it is needed */
 };
 
 /* ioctl(2) that returns -errno. */
@@ -106,6 +109,13 @@ int kvm_vcpu_install_kick(void);
 
 /* kvm_exit.c: log one line about an exit that ends the run; -errno. */
 int kvm_exit_report(struct kvm_vcpu *v);
+
+/*
+ * kvm_assist.c: do the instruction at RIP in KVM's stead. 0, or -errno: it is
+ * none that vcpu/x86 knows either. vCPU thread.
+ */
+int kvm_assist_step(struct kvm_vcpu *v);
+void kvm_assist_destroy(struct kvm_assist *a);
 
 /* kvm_state.c: engine_ops members */
 int kvm_state_get(struct vcpu *v, struct cpu_state *st);

@@ -56,6 +56,7 @@ void kvm_vcpu_destroy(struct vcpu *vcpu)
 	k = kvm_engine_of(vcpu);
 	if (atomic_load(&k->first) == v)
 		atomic_store(&k->first, NULL);
+	kvm_assist_destroy(v->assist);
 	if (v->run)
 		munmap(v->run, k->run_size);
 	fd_close(&v->fd);
@@ -217,6 +218,11 @@ static int handle_exit(struct kvm_engine *k, struct kvm_vcpu *v,
 	case KVM_EXIT_DEBUG:
 		*why = VCPU_EXIT_DEBUG;
 		return 1;
+	case KVM_EXIT_INTERNAL_ERROR:
+		if (v->run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION &&
+		    !kvm_assist_step(v))
+			return 0;
+		return kvm_exit_report(v);
 	default:
 		return kvm_exit_report(v);
 	}
