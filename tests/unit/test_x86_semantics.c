@@ -40,6 +40,7 @@ struct bench {
 	struct bus *bus;
 	struct x86_cpu *cpu;
 	struct cpu_state init;
+	bool fast; /* use the variants of fast.c */
 	atomic_uint attention;
 };
 
@@ -149,7 +150,10 @@ static void step(struct bench *b, const uint8_t *code, unsigned int len)
 
 	x86_decode(&in, code + off, len - off, X86_MODE_64);
 	x86_insn_set_off(&in, (uint16_t)off);
-	x86_bind(&in);
+	if (b->fast)
+		x86_bind_fast(&in);
+	else
+		x86_bind(&in);
 	cpu->reg[X86_REG_IP] = X86_NATIVE_CODE;
 	cpu->cur = &in;
 	in.fn(cpu, &in);
@@ -685,6 +689,16 @@ static void show(const struct sequence *s, const struct x86_native *before,
 				      native->data[i], ours->data[i]);
 }
 
+static bool is_cmps_at(const struct sequence *s, uint64_t rip)
+{
+	unsigned int i;
+
+	for (i = 0; i < s->nr; i++)
+		if (X86_NATIVE_CODE + s->at[i] == rip)
+			return s->in[i].op == X86_OP_cmps;
+	return false;
+}
+
 /* Run the first @nr instructions both ways; what differs, or NULL. */
 static const char *compare(struct bench *b, const struct sequence *s,
 			   unsigned int nr, const struct x86_native *before,
@@ -702,6 +716,10 @@ static const char *compare(struct bench *b, const struct sequence *s,
 	read_ours(b, ours->data);
 	mask_fx(&native->st);
 	mask_fx(&ours->st);
+	/* Which of CMPS's two operands faults first is nowhere written. */
+	if (ours->st.rip == native->st.rip && ours->st.vector >= 0 &&
+	    native->st.vector >= 0 && is_cmps_at(s, ours->st.rip))
+		return NULL;
 	/* Something of this process's that the guest does not have? */
 	if (ours->st.vector == X86_PF && native->st.vector != X86_PF &&
 	    x86_native_mapped(b->cpu->fault.cr2))
@@ -771,6 +789,7 @@ static void instructions_do_what_the_host_does(void **state)
 			make_data(&r, data);
 		make_sequence(&r, &s, only);
 		make_state(&r, &before);
+		b->fast = i & 1;
 		s.nr = nr = defined_prefix(&s, &mask);
 		fix_branches(&s);
 		what = compare(b, &s, nr, &before, data, &native, &ours, mask);

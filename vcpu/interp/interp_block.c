@@ -126,7 +126,7 @@ static int decode_one(struct x86_cpu *cpu, struct x86_insn *in)
 
 static void bind(struct x86_insn *in, uint64_t off)
 {
-	x86_bind(in);
+	x86_bind_fast(in);
 	x86_insn_set_off(in, (uint16_t)off);
 }
 

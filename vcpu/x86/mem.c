@@ -15,10 +15,17 @@ static bool is_user(const struct x86_cpu *cpu)
 	return cpu->cpl == 3;
 }
 
-/* PUSH and POP of memory: which of the two accesses is it? */
-static bool near_rsp(const struct x86_cpu *cpu, uint64_t lin)
+/* PUSH, POP and CALL with memory: which of the two accesses is it? */
+static bool is_stack_part(const struct x86_cpu *cpu, uint64_t lin)
 {
-	return lin - cpu->reg[CPU_RSP] + 16 < 32;
+	switch (cpu->cur->op) {
+	case X86_OP_push:
+	case X86_OP_pop:
+	case X86_OP_call_ind:
+	case X86_OP_call_far_ind:
+		return lin - cpu->reg[CPU_RSP] + 16 < 32;
+	}
+	return false;
 }
 
 /* SDM 3A §3.3.7.1; stack accesses raise #SS. */
@@ -29,7 +36,7 @@ static void check_canonical(struct x86_cpu *cpu, uint64_t lin)
 	if (X86_LIKELY(!cpu->long_mode || x86_canonical(lin)))
 		return;
 	stack = cpu->cur &&
-		(cpu->cur->flags & X86_F_STACK || near_rsp(cpu, lin));
+		(cpu->cur->flags & X86_F_STACK || is_stack_part(cpu, lin));
 	x86_raise_error(cpu, stack ? X86_SS : X86_GP, 0);
 }
 
@@ -171,6 +178,8 @@ static uint64_t read_any(struct x86_cpu *cpu, uint64_t lin, unsigned int size,
 
 	if (X86_UNLIKELY(cpu->watch))
 		check_watch(cpu, lin, size, false);
+	if (first < size)
+		check_canonical(cpu, lin + first);
 	v = read_part(cpu, lin, first, user);
 	if (first < size)
 		v |= read_part(cpu, lin + first, size - first, user)
@@ -186,8 +195,12 @@ static void write_any(struct x86_cpu *cpu, uint64_t lin, unsigned int size,
 
 	if (X86_UNLIKELY(cpu->watch))
 		check_watch(cpu, lin, size, true);
-	if (first < size)
-		resolve(cpu, lin + first, user, true, &gpa); /* may fault */
+	/* Nothing is written unless all can be; the first page faults first. */
+	if (first < size) {
+		check_canonical(cpu, lin + first);
+		resolve(cpu, lin, user, true, &gpa);
+		resolve(cpu, lin + first, user, true, &gpa);
+	}
 	write_part(cpu, lin, first, val, user);
 	if (first < size)
 		write_part(cpu, lin + first, size - first, val >> (8 * first),
@@ -225,6 +238,8 @@ void *x86_write_ptr_slow(struct x86_cpu *cpu, uint64_t lin, unsigned int size)
 
 	if (X86_UNLIKELY(cpu->watch))
 		check_watch(cpu, lin, size, true);
+	if (first < size)
+		check_canonical(cpu, lin + first);
 	p = resolve(cpu, lin, user, true, &gpa);
 	if (first == size)
 		return p;

@@ -37,11 +37,13 @@ enum {
 	MSR_TSC_AUX = 0xc0000103,
 	MSR_AMD_FIRST = 0xc0010000,
 	MSR_AMD_LAST = 0xc0011fff,
+	MSR_AMD_HWCR = 0xc0010015,
 	MSR_AMD_DE_CFG = 0xc0011029,
 };
 
 #define EFER_ALL		 (X86_EFER_SCE | X86_EFER_LME | X86_EFER_LMA | X86_EFER_NXE)
 #define DE_CFG_LFENCE_SERIALIZES 2ull
+#define HWCR_TSC_FREQ_SEL	 (1ull << 24) /* the TSC is constant */
 
 /* Registers that are one plain 64-bit value. */
 static uint64_t *plain(struct x86_cpu *cpu, uint32_t index)
@@ -127,6 +129,9 @@ static int read_msr(struct x86_cpu *cpu, uint32_t index, uint64_t *v)
 		return 0;
 	case MSR_PAT:
 		*v = cpu->st.msr.pat;
+		return 0;
+	case MSR_AMD_HWCR:
+		*v = HWCR_TSC_FREQ_SEL;
 		return 0;
 	case MSR_AMD_DE_CFG:
 		*v = DE_CFG_LFENCE_SERIALIZES;

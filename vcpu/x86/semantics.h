@@ -19,4 +19,10 @@ X86_OPS(X86_OP)
 /* Set in->fn to the instruction's function. */
 void x86_bind(struct x86_insn *in);
 
+/*
+ * Likewise, to a variant that knows operand size and form in advance where
+ * there is one: for engines that run an instruction many times.
+ */
+void x86_bind_fast(struct x86_insn *in);
+
 #endif
