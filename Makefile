@@ -154,7 +154,7 @@ run_cli := MINIVMM=$(O)/minivmm tests/tools/run-tests.sh
 .PHONY: check-config check-cli check-man check-readme
 check-config: $(O)/minivmm
 	$(Q)$(run_cli) $(CONFIG_TESTS)
-check-cli: $(O)/minivmm
+check-cli: $(O)/minivmm $(GUESTS)
 	$(Q)$(run_cli) $(filter-out $(CONFIG_TESTS),$(CLI_TESTS))
 check-man: $(O)/minivmm
 	$(Q)$(run_cli) tests/tools/check-man.sh

@@ -5,6 +5,8 @@
 #   check CLAIM COMMAND...    the command succeeds; its output is for failures
 #   refuses CLAIM LINE ARG... minivmm ARG... fails with status 125, no output
 #                             and LINE as the only line on stderr
+#   needs_engine              end with a SKIP where no engine runs a guest;
+#                             $guests is then the folder of the tiny ones
 #   finish                    print the plan; returns what to exit with
 
 minivmm=$(realpath -m "${MINIVMM:-build/minivmm}")
@@ -50,6 +52,16 @@ refuses() {
 	echo "# status $status, expected 125"
 	echo "# expected: minivmm: $line"
 	sed 's/^/# got:      /' "$scratch/.err" "$scratch/.out"
+}
+
+needs_engine() {
+	guests=$(dirname "$minivmm")/tests/guest status=0
+	"$minivmm" --kernel "$guests/exit_status" --memory 8M \
+		>"$scratch/.out" 2>&1 </dev/null || status=$?
+	[ $status -ne 125 ] || {
+		tail -n 1 "$scratch/.out"
+		exit 77
+	}
 }
 
 finish() {
