@@ -15,7 +15,11 @@
 static struct termios saved;
 static volatile sig_atomic_t is_raw;
 
-static const int deadly[] = { SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL };
+/* What ends a process and is not taken by the loop. */
+static const int deadly[] = {
+	SIGABRT, SIGSEGV, SIGBUS,  SIGFPE,  SIGILL,  SIGSYS,
+	SIGQUIT, SIGALRM, SIGUSR1, SIGUSR2, SIGXCPU,
+};
 
 /* tcsetattr() is async-signal-safe; SA_RESETHAND lets the signal kill us. */
 static void on_crash(int sig)
