@@ -77,6 +77,9 @@ static int run_machine(const struct vm_config *cfg)
 	struct machine_error e;
 	struct machine *m;
 
+	/* Past `ulimit -f` a write is to fail, not to kill: a guest makes it. */
+	signal(SIGXFSZ, SIG_IGN);
+
 	/* Before anything is opened for writing. */
 	if (check_files(cfg, &wrong))
 		return status_fail("%s", wrong.text);
