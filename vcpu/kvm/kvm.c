@@ -98,10 +98,15 @@ static int check_device(int fd, char *why, size_t why_len)
 	int version = kvm_ioctl(fd, KVM_GET_API_VERSION, NULL);
 	size_t i;
 
+	if (version < 0) {
+		snprintf(why, why_len, KVM_PATH ": not a KVM: %s",
+			 strerror(-version));
+		return -ENODEV;
+	}
 	if (version != KVM_API_VERSION) {
 		snprintf(why, why_len,
-			 KVM_PATH ": API version %d, expected %d (not a KVM, "
-				  "or one of before Linux 2.6.22)",
+			 KVM_PATH ": API version %d, expected %d (a KVM of "
+				  "before Linux 2.6.22)",
 			 version, KVM_API_VERSION);
 		return -ENOSYS;
 	}
