@@ -187,8 +187,9 @@ static int add_piece(const struct vq *q, struct vq_chain *c,
  *
  * A chain that visits more descriptors than its table has is a loop. That
  * bounds chains outside of indirect tables by the queue size, as virtio 1.2
- * §2.7.5.3.1 says; Linux exceeds the size in indirect tables, so there only
- * VQ_CHAIN_MAX counts.
+ * §2.7.5.3.1 says; Linux exceeds the size in indirect tables, so there
+ * VQ_CHAIN_MAX counts, and VQ_SIZE_MAX with empty descriptors: a table can
+ * be as large as RAM.
  */
 static int walk_table(const struct vq *q, struct vq_chain *c, const void *table,
 		      uint32_t entries, uint32_t at,
@@ -196,7 +197,7 @@ static int walk_table(const struct vq *q, struct vq_chain *c, const void *table,
 {
 	uint32_t left;
 
-	for (left = entries; left; left--) {
+	for (left = (uint32_t)min_u64(entries, VQ_SIZE_MAX); left; left--) {
 		struct virtq_desc d;
 		int err;
 

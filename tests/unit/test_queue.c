@@ -345,6 +345,18 @@ static void pop_refuses_a_loop_in_the_indirect_table(void **state)
 	assert_refused(f, 0);
 }
 
+static void pop_refuses_an_endless_row_of_empty_descriptors(void **state)
+{
+	struct fixture *f = *state;
+	uint16_t i;
+
+	for (i = 0; i <= VQ_SIZE_MAX; i++)
+		ring_desc_at(&f->r, TABLE_AT, i, DATA_AT, i == VQ_SIZE_MAX,
+			     i < VQ_SIZE_MAX ? RING_NEXT : 0, i + 1);
+	ring_desc(&f->r, 0, TABLE_AT, (VQ_SIZE_MAX + 1) * 16, RING_INDIRECT, 0);
+	assert_refused(f, 0);
+}
+
 static void pop_refuses_more_pieces_than_a_chain_holds(void **state)
 {
 	struct fixture *f = *state;
@@ -664,6 +676,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(pop_refuses_indirect_table_outside_ram),
 	TEST(pop_refuses_next_past_the_indirect_table),
 	TEST(pop_refuses_a_loop_in_the_indirect_table),
+	TEST(pop_refuses_an_endless_row_of_empty_descriptors),
 	TEST(pop_refuses_more_pieces_than_a_chain_holds),
 	TEST(pop_refuses_available_index_that_jumps),
 	TEST(pop_refuses_available_index_that_goes_back),
