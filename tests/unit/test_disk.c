@@ -334,6 +334,96 @@ static void disk_transfers_odd_pieces(void **state)
  * 256 writes of single sectors at once, in an order that puts neighbours of
  * one unit next to each other: no write may undo another one.
  */
+/* A disk of @size bytes instead of the one there is. */
+static void open_larger(struct fixture *f, uint64_t size)
+{
+	disk_close(f->disk);
+	assert_int_equal(ftruncate(f->fd, (off_t)size), 0);
+	assert_int_equal(open_disk(f), 0);
+}
+
+static void disk_transfers_long_pieces(void **state)
+{
+	static const size_t len[] = { 2 << 20, 3 << 20, 1 << 20, 2 << 20 };
+	const size_t size = 8 << 20;
+	struct fixture *f = *state;
+	char *out = odd_buffer(size), *in = odd_buffer(size);
+	struct io w = transfer(DISK_WRITE, out, size, 0);
+	struct io r = { .kind = DISK_READ, .nr = 4 };
+	size_t at = 0;
+
+	open_larger(f, size);
+	fill(out, size, 3);
+	assert_int_equal(run_one(f, &w), 0);
+	for (int i = 0; i < 4; i++) {
+		r.iov[i].iov_base = in + at;
+		r.iov[i].iov_len = len[i];
+		at += len[i];
+	}
+	assert_int_equal(run_one(f, &r), 0);
+	assert_memory_equal(in, out, size);
+	odd_free(out);
+	odd_free(in);
+}
+
+/* A timer behind requests that the page cache could answer at once. */
+struct hog {
+	struct batch batch;
+	struct loop_op timer;
+	struct loop *loop;
+	size_t over_before; /* requests that were over when it rang */
+};
+
+static void on_timer(struct loop_op *op, int res)
+{
+	struct hog *h = container_of(op, struct hog, timer);
+
+	(void)res;
+	for (size_t i = 0; i < h->batch.nr; i++)
+		h->over_before += h->batch.ios[i].ends > 0;
+}
+
+static void start_hog(struct loop_task *t)
+{
+	struct hog *h = container_of(t, struct hog, batch.task);
+
+	start_batch(t);
+	h->timer.done = on_timer;
+	loop_timeout(h->loop, &h->timer, 0);
+}
+
+static void disk_long_requests_let_others_have_their_turn(void **state)
+{
+	const size_t size = 32 << 20;
+	struct fixture *f = *state;
+	char *buf = odd_buffer(size);
+	struct io r[8], once = transfer(DISK_READ, buf, 512, 0);
+	struct hog h = { .batch = { .task.fn = start_hog } };
+	sem_t sem;
+
+	open_larger(f, size);
+	memset(buf, 1, size);
+	assert_int_equal(fd_pwrite_all(f->fd, buf, size, 0), 0);
+	assert_int_equal(run_one(f, &once), 0);
+
+	sem_init(&sem, 0, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(r); i++) {
+		r[i] = transfer(DISK_READ, buf, size, 0);
+		r[i].sem = &sem;
+	}
+	h.batch.disk = f->disk;
+	h.batch.ios = r;
+	h.batch.nr = f->way->direct ? 1 : ARRAY_SIZE(r);
+	h.loop = f->loop;
+	assert_true(loop_post(f->loop, &h.batch.task));
+	for (size_t i = 0; i < h.batch.nr; i++)
+		while (sem_wait(&sem))
+			;
+	assert_int_equal(h.over_before, 0);
+	sem_destroy(&sem);
+	odd_free(buf);
+}
+
 static void disk_sector_writes_at_once_keep_their_neighbours(void **state)
 {
 	enum {
@@ -1026,6 +1116,8 @@ static const struct CMUnitTest all[] = {
 	WAY(disk_knows_its_size),
 	WAY(disk_reads_what_was_written),
 	WAY(disk_transfers_odd_pieces),
+	WAY(disk_transfers_long_pieces),
+	WAY(disk_long_requests_let_others_have_their_turn),
 	WAY(disk_sector_writes_at_once_keep_their_neighbours),
 	WAY(disk_agrees_with_a_model_of_it),
 	WAY(disk_flush_succeeds_with_writes_around_it),

@@ -80,6 +80,13 @@ void disk_end_later(struct disk_req *r, int err)
 
 /* Transfers */
 
+/*
+ * What one operation moves at most. io_uring copies what the page cache has
+ * inside the loop's one system call, so that a guest whose requests are as
+ * long as they may be (4 GiB) could keep the loop thread for minutes.
+ */
+#define TRANSFER_MAX (2u << 20)
+
 void disk_advance(struct disk_req *r, uint64_t n)
 {
 	r->off += n;
@@ -111,17 +118,36 @@ static void handle_transfer(struct loop_op *op, int res)
 		disk_end(r, 0);
 }
 
+/* How many of @r's pieces to move at once; *first: how much of the first. */
+static unsigned int next_pieces(const struct disk_req *r, size_t *first)
+{
+	uint64_t sum = r->iov->iov_len;
+	unsigned int nr = 1;
+
+	*first = min_u64(sum, TRANSFER_MAX);
+	while (sum <= TRANSFER_MAX && nr < r->nr_iov && nr < IOV_MAX &&
+	       r->iov[nr].iov_len <= TRANSFER_MAX - sum)
+		sum += r->iov[nr++].iov_len;
+	return nr;
+}
+
 void disk_transfer(struct disk_req *r)
 {
-	unsigned int nr = (unsigned int)min_u64(r->nr_iov, IOV_MAX);
 	struct disk *d = r->disk;
+	int64_t off = (int64_t)r->off;
+	size_t first;
+	unsigned int nr = next_pieces(r, &first);
 
 	r->op.done = handle_transfer;
-	if (r->kind == DISK_READ)
-		loop_readv(d->loop, &r->op, d->fd, r->iov, nr, (int64_t)r->off);
+	if (nr == 1 && r->kind == DISK_READ)
+		loop_read(d->loop, &r->op, d->fd, r->iov->iov_base, first, off);
+	else if (nr == 1)
+		loop_write(d->loop, &r->op, d->fd, r->iov->iov_base, first,
+			   off);
+	else if (r->kind == DISK_READ)
+		loop_readv(d->loop, &r->op, d->fd, r->iov, nr, off);
 	else
-		loop_writev(d->loop, &r->op, d->fd, r->iov, nr,
-			    (int64_t)r->off);
+		loop_writev(d->loop, &r->op, d->fd, r->iov, nr, off);
 }
 
 /* Flushing */
