@@ -61,14 +61,19 @@ static struct kvm_cpuid_entry2 *find(struct kvm_cpuid2 *c, uint32_t leaf,
 	return NULL;
 }
 
-static struct kvm_cpuid_entry2 *find_or_add(struct kvm_cpuid2 *c, uint32_t leaf)
+static struct kvm_cpuid_entry2 *find_or_add(struct kvm_cpuid2 *c, uint32_t leaf,
+					    uint32_t index)
 {
-	struct kvm_cpuid_entry2 *e = find(c, leaf, 0);
+	struct kvm_cpuid_entry2 *e = find(c, leaf, index);
 
 	if (e || c->nent == ENTRIES_MAX)
 		return e;
 	e = &c->entries[c->nent++];
-	*e = (struct kvm_cpuid_entry2){ .function = leaf };
+	*e = (struct kvm_cpuid_entry2){
+		.function = leaf,
+		.index = index,
+		.flags = index ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0,
+	};
 	return e;
 }
 
@@ -128,7 +133,8 @@ static void fix_caches(struct kvm_engine *k, uint32_t leaf)
 	struct kvm_cpuid_entry2 *e;
 	uint32_t i, level, sharing;
 
-	for (i = 0; (e = find(k->cpuid, leaf, i)); i++) {
+	/* Type 0: no more caches, or none described here */
+	for (i = 0; (e = find(k->cpuid, leaf, i)) && (e->eax & 0x1f); i++) {
 		level = (e->eax >> 5) & 7;
 		sharing = level >= 3 ? (1u << id_bits(k->nr_cpus)) - 1 : 0;
 		e->eax = (e->eax & 0x3fff) | sharing << 14;
@@ -162,19 +168,26 @@ static void add_timing(struct kvm_engine *k)
 	struct kvm_cpuid_entry2 *sig = find(k->cpuid, LEAF_KVM_SIGNATURE, 0);
 	struct kvm_cpuid_entry2 *e;
 
-	e = find_or_add(k->cpuid, LEAF_POWER);
+	e = find_or_add(k->cpuid, LEAF_POWER, 0);
 	if (e)
 		e->edx |= POWER_EDX_INVARIANT_TSC;
 
 	if (!sig || !k->tsc_khz)
 		return;
-	e = find_or_add(k->cpuid, LEAF_KVM_TIMING);
+	e = find_or_add(k->cpuid, LEAF_KVM_TIMING, 0);
 	if (!e)
 		return;
 	e->eax = k->tsc_khz;
 	e->ebx = APIC_BUS_KHZ;
 	if (sig->eax < LEAF_KVM_TIMING)
 		sig->eax = LEAF_KVM_TIMING;
+}
+
+/* Newer hosts list the first level only, empty, for us to fill in. */
+static void add_levels(struct kvm_engine *k, uint32_t leaf)
+{
+	if (find(k->cpuid, leaf, 0))
+		find_or_add(k->cpuid, leaf, 1);
 }
 
 int kvm_cpuid_init(struct kvm_engine *k)
@@ -203,6 +216,8 @@ int kvm_cpuid_init(struct kvm_engine *k)
 	fix_caches(k, LEAF_CACHE_INTEL);
 	fix_caches(k, LEAF_CACHE_AMD);
 	fix_amd(k);
+	add_levels(k, LEAF_TOPOLOGY);
+	add_levels(k, LEAF_TOPOLOGY_V2);
 	add_timing(k);
 	return 0;
 }
