@@ -41,6 +41,7 @@ struct console {
 	bool escaped; /* the last byte was Ctrl-a */
 
 	struct loop_op read;
+	struct loop_op help;
 	struct loop_task resume;
 	uint8_t buf[BUF_BYTES];
 	size_t used, len;
@@ -71,13 +72,22 @@ static void resume(struct loop_task *t)
 		feed_uart(c);
 }
 
+static const char help_text[] = "\r\nCtrl-a x       quit\r\n"
+				"Ctrl-a h       this help\r\n"
+				"Ctrl-a Ctrl-a  send Ctrl-a\r\n";
+
+/* Not by console_tx(), which waits where the terminal does not go on. */
 static void show_help(struct console *c)
 {
-	static const char text[] = "\r\nCtrl-a x       quit\r\n"
-				   "Ctrl-a h       this help\r\n"
-				   "Ctrl-a Ctrl-a  send Ctrl-a\r\n";
+	if (!loop_op_busy(&c->help))
+		loop_write(c->p.loop, &c->help, c->p.out_fd, help_text,
+			   sizeof(help_text) - 1, -1);
+}
 
-	console_tx(c, (const uint8_t *)text, sizeof(text) - 1);
+static void on_help_shown(struct loop_op *op, int res)
+{
+	(void)op;
+	(void)res; /* there is nobody to tell */
 }
 
 /* The byte after Ctrl-a. True when it goes to the guest. */
@@ -147,6 +157,8 @@ int console_create(struct console **out, const struct console_params *p)
 	c->p = *p;
 	c->read.name = "console input";
 	c->read.done = on_read;
+	c->help.name = "console help";
+	c->help.done = on_help_shown;
 	c->resume.fn = resume;
 	return 0;
 }
