@@ -118,6 +118,9 @@ include tests/tools/house.mk
 include tests/guest/guest.mk tests/fuzz/fuzz.mk
 include tests/boot/images.mk tests/lab/lab.mk
 
+# Instruction semantics against the host's CPU.
+include tests/engines/engines.mk
+
 .PHONY: deps
 deps:
 	$(Q)tests/tools/deps.sh
