@@ -105,8 +105,8 @@ $(UNIT_BINS): $(O)/%: $(O)/%.o $(O)/libminivmm.a
 WRAPPED := calloc malloc realloc strdup aligned_alloc posix_memalign mmap open \
 	ioctl fcntl eventfd memfd_create ftruncate flock fstat stat pread \
 	getrandom signalfd epoll_create1 pthread_create \
-	io_uring_queue_init_params io_uring_register_files_sparse \
-	io_uring_register io_uring_submit_and_wait epoll_pwait2
+	io_uring_queue_init_params io_uring_register io_uring_submit_and_wait \
+	epoll_pwait2
 $(O)/tests/unit/test_faults: override LDFLAGS += $(WRAPPED:%=-Wl,--wrap=%)
 
 .PHONY: check-unit

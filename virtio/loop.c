@@ -401,19 +401,7 @@ void loop_cancel(struct loop *l, struct loop_op *op)
 	l->backend->cancel(l, op);
 }
 
-/* Speed-ups */
-
-void loop_register_file(struct loop *l, int fd)
-{
-	if (l->backend->register_file)
-		l->backend->register_file(l, fd);
-}
-
-void loop_unregister_file(struct loop *l, int fd)
-{
-	if (l->backend->unregister_file)
-		l->backend->unregister_file(l, fd);
-}
+/* Speed-up */
 
 int loop_register_buffer(struct loop *l, void *base, size_t len)
 {

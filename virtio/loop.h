@@ -149,16 +149,8 @@ void loop_accept(struct loop *l, struct loop_op *op, int fd);
 void loop_cancel(struct loop *l, struct loop_op *op);
 
 /*
- * Optional speed-ups; the loop works the same without, and a backend or host
- * that has no such thing ignores them.
+ * An optional speed-up; the loop works the same without.
  *
- * register_file: operations on @fd skip the lookup of the file. The loop
- * holds on to the file until unregister, which comes before close(@fd).
- */
-void loop_register_file(struct loop *l, int fd);
-void loop_unregister_file(struct loop *l, int fd);
-
-/*
  * Operations with a single buffer inside [@base, @base + @len) skip the
  * lookup of its pages. Populates and pins all of it, until loop_destroy().
  * 0, or -errno after one log line (RLIMIT_MEMLOCK, most often): then those

@@ -50,8 +50,6 @@ struct loop_backend {
 	 */
 	int (*wait)(struct loop *l, bool block);
 	/* NULL: nothing to gain. */
-	void (*register_file)(struct loop *l, int fd);
-	void (*unregister_file)(struct loop *l, int fd);
 	int (*register_buffer)(struct loop *l, void *base, size_t len);
 };
 

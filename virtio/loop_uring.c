@@ -35,8 +35,11 @@
 
 #define TRANSFER_MAX 0x7ffff000u /* what one call moves at most */
 
-/* Registered files: slot n of the table holds file descriptor n. */
-#define FILES_MAX 256
+/*
+ * Files are not registered: that saves the kernel a lookup that costs nothing
+ * measurable, and a ring whose process was killed lets go of registered files
+ * (so, of a disk and its lock) 10 ms to a second later.
+ */
 
 /* Registered buffers: the kernel takes 1 GiB in one. */
 #define BUFFER_MAX  (1ull << 30)
@@ -65,10 +68,6 @@ struct loop_uring {
 	bool entered;
 	struct loop_fifo waiting; /* for room in the ring */
 	bool cancels_waiting;	  /* so do cancellations */
-
-	bool files_failed;
-	bool files_ready;
-	bool file_registered[FILES_MAX];
 
 	unsigned int nr_buffers;
 	struct uring_buffer *buffers; /* NULL: none */
@@ -157,11 +156,6 @@ static void prep_direct(struct loop_uring *u, struct io_uring_sqe *sqe,
 	}
 }
 
-static bool is_registered(const struct loop_uring *u, int fd)
-{
-	return fd >= 0 && fd < FILES_MAX && u->file_registered[fd];
-}
-
 /* Put @op into the ring in state @state; false when the ring is full. */
 static bool put_op(struct loop_uring *u, struct loop_op *op, uint8_t state)
 {
@@ -173,8 +167,6 @@ static bool put_op(struct loop_uring *u, struct loop_op *op, uint8_t state)
 		io_uring_prep_poll_add(sqe, op->fd, ready_events(op));
 	else
 		prep_direct(u, sqe, op);
-	if (is_registered(u, op->fd))
-		io_uring_sqe_set_flags(sqe, IOSQE_FIXED_FILE);
 	io_uring_sqe_set_data(sqe, op);
 	op->state = state;
 	return true;
@@ -358,41 +350,7 @@ static int uring_wait(struct loop *l, bool block)
 	return err;
 }
 
-/* Registered files and buffers */
-
-static bool files_prepare(struct loop_uring *u)
-{
-	if (!u->files_ready && !u->files_failed) {
-		u->files_failed =
-			io_uring_register_files_sparse(&u->ring, FILES_MAX) < 0;
-		u->files_ready = !u->files_failed;
-	}
-	return u->files_ready;
-}
-
-static void uring_register_file(struct loop *l, int fd)
-{
-	struct loop_uring *u = to_uring(l);
-
-	if (fd < 0 || fd >= FILES_MAX || !files_prepare(u))
-		return;
-	u->file_registered[fd] =
-		io_uring_register_files_update(&u->ring, (unsigned int)fd, &fd,
-					       1) == 1;
-}
-
-static void uring_unregister_file(struct loop *l, int fd)
-{
-	struct loop_uring *u = to_uring(l);
-	int none = -1;
-
-	if (!is_registered(u, fd))
-		return;
-	/* Fails on a thread that may not: then destroy() lets go of it. */
-	(void)io_uring_register_files_update(&u->ring, (unsigned int)fd, &none,
-					     1);
-	u->file_registered[fd] = false;
-}
+/* Registered buffers */
 
 static int buffers_prepare(struct loop_uring *u)
 {
@@ -477,13 +435,6 @@ static void uring_destroy(struct loop *l)
 {
 	struct loop_uring *u = to_uring(l);
 
-	/*
-	 * Closing the ring lets go of registered files some time later, and
-	 * Linux 6.1 of a slot only after a second: this call waits, so that
-	 * a disk is free when the process has ended.
-	 */
-	if (u->files_ready)
-		(void)io_uring_unregister_files(&u->ring);
 	io_uring_queue_exit(&u->ring);
 	loop_fini(l);
 	free(u->buffers);
@@ -498,8 +449,6 @@ static const struct loop_backend uring_backend = {
 	.start = uring_start,
 	.cancel = uring_cancel,
 	.wait = uring_wait,
-	.register_file = uring_register_file,
-	.unregister_file = uring_unregister_file,
 	.register_buffer = uring_register_buffer,
 };
 

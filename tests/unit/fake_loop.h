@@ -266,17 +266,4 @@ void loop_cancel(struct loop *l, struct loop_op *op)
 	op->cancelled = op->busy;
 }
 
-/* Speed-ups: none. */
-void loop_register_file(struct loop *l, int fd)
-{
-	(void)l;
-	(void)fd;
-}
-
-void loop_unregister_file(struct loop *l, int fd)
-{
-	(void)l;
-	(void)fd;
-}
-
 #endif

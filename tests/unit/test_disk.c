@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
@@ -1016,6 +1017,16 @@ static void hold_disk(const struct fixture *f, int fd)
 	_exit(0);
 }
 
+/* Nobody has it locked at this moment. */
+static bool is_unlocked(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	bool got = fd >= 0 && !flock(fd, LOCK_EX | LOCK_NB);
+
+	fd_close(&fd);
+	return got;
+}
+
 static void disk_lock_ends_with_a_killed_process(void **state)
 {
 	struct fixture *f = *state;
@@ -1035,6 +1046,8 @@ static void disk_lock_ends_with_a_killed_process(void **state)
 		refuses(f, f->path, false, false, -EBUSY, "in use");
 		kill(pid, SIGKILL);
 		assert_int_equal(waitpid(pid, &status, 0), pid);
+		/* No request was in flight. */
+		assert_true(is_unlocked(f->path));
 		assert_int_equal(open_disk(f), 0);
 		disk_close(f->disk);
 		f->disk = NULL;

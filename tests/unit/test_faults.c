@@ -92,8 +92,6 @@ FAULT(int, pthread_create, EAGAIN, EAGAIN,
 FAULT(int, io_uring_queue_init_params, -ENOMEM, ENOMEM,
       (unsigned int n, struct io_uring *r, struct io_uring_params *p),
       (n, r, p))
-FAULT(int, io_uring_register_files_sparse, -ENOMEM, ENOMEM,
-      (struct io_uring * r, unsigned int n), (r, n))
 FAULT(int, io_uring_register, -ENOMEM, ENOMEM,
       (unsigned int fd, unsigned int op, void *arg, unsigned int n),
       (fd, op, arg, n))

@@ -1250,7 +1250,6 @@ static void loop_runs_on_another_thread_than_its_creator(void **state)
 	pthread_t t;
 
 	assert_int_equal(pwrite(fd, "abc", 3, 0), 3);
-	loop_register_file(f->loop, fd);
 	note_init(f, &n[0]);
 	note_init(f, &n[1]);
 	loop_read(f->loop, &n[0].op, fd, buf, 3, 0);
@@ -1259,7 +1258,6 @@ static void loop_runs_on_another_thread_than_its_creator(void **state)
 	thread_join(t);
 	assert_int_equal(n[0].res, 3);
 	assert_string_equal(buf, "abc");
-	loop_unregister_file(f->loop, fd);
 	close(fd);
 }
 
@@ -1341,9 +1339,9 @@ static void loop_goes_on_after_signals(void **state)
 	assert_int_equal(n.res, 0);
 }
 
-/* Speed-ups */
+/* Speed-up */
 
-static void loop_uses_registered_files_and_buffers(void **state)
+static void loop_uses_registered_buffers(void **state)
 {
 	struct fixture *f = *state;
 	size_t len = 1 << 20;
@@ -1356,7 +1354,6 @@ static void loop_uses_registered_files_and_buffers(void **state)
 	assert_ptr_not_equal(mem, MAP_FAILED);
 	err = loop_register_buffer(f->loop, mem, len);
 	assert_true(!err || err == -EOPNOTSUPP);
-	loop_register_file(f->loop, fd);
 	strcpy(mem + 4096, "fixed");
 	assert_int_equal(pwrite(fd, "abcdef", 6, 8192), 6);
 
@@ -1374,46 +1371,8 @@ static void loop_uses_registered_files_and_buffers(void **state)
 	assert_string_equal(other, "abcdef");
 	assert_int_equal(pread(fd, other, 5, 0), 5);
 	assert_memory_equal(other, "fixed", 5);
-	loop_unregister_file(f->loop, fd);
 	close(fd);
 	munmap(mem, len);
-}
-
-static void loop_unregistered_file_can_be_closed(void **state)
-{
-	struct fixture *f = *state;
-	struct note n;
-	char c = 0;
-	int p[2], fd;
-
-	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
-	loop_register_file(f->loop, p[0]);
-	loop_unregister_file(f->loop, p[0]);
-	fd = p[0];
-	close(p[0]);
-	close(p[1]);
-	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
-	assert_int_equal(p[0], fd);
-	assert_int_equal(write(p[1], "x", 1), 1);
-	note_init(f, &n);
-	loop_read(f->loop, &n.op, p[0], &c, 1, -1);
-	loop_runs_to_its_end(f);
-	assert_int_equal(n.res, 1);
-	assert_int_equal(c, 'x');
-	close(p[0]);
-	close(p[1]);
-}
-
-static void loop_register_ignores_impossible_descriptors(void **state)
-{
-	struct fixture *f = *state;
-
-	loop_register_file(f->loop, -1);
-	loop_register_file(f->loop, 999);
-	loop_register_file(f->loop, 1 << 30);
-	loop_unregister_file(f->loop, -1);
-	loop_unregister_file(f->loop, 999);
-	loop_unregister_file(f->loop, 1 << 30);
 }
 
 /* The choice of the backend */
@@ -1643,9 +1602,7 @@ static const struct CMUnitTest both[] = {
 	BOTH(loop_end_on_another_thread_spares_other_loops),
 	BOTH(loop_stops_from_a_signal_handler),
 	BOTH(loop_goes_on_after_signals),
-	BOTH(loop_uses_registered_files_and_buffers),
-	BOTH(loop_unregistered_file_can_be_closed),
-	BOTH(loop_register_ignores_impossible_descriptors),
+	BOTH(loop_uses_registered_buffers),
 };
 
 /* The tests of both[] as "io_uring: ..." and again as "poll: ...". */

@@ -30,8 +30,8 @@
 #define UNIT_MAX      (64u << 10)
 
 /*
- * The kernel lets go of the files of an io_uring some time after the process
- * that had it is gone: up to a second later on Linux 6.1.
+ * The kernel lets go of files that an io_uring is at work on some time after
+ * the process that had it is gone.
  */
 #define RELEASE_WAIT_MS 2000
 
@@ -391,7 +391,6 @@ int disk_open(struct disk **out, const struct disk_params *p, struct loop *loop,
 	if (err)
 		goto close_disk;
 	d->can_discard = probe_discard(d);
-	loop_register_file(loop, d->fd);
 	*out = d;
 	return 0;
 
@@ -407,9 +406,6 @@ void disk_close(struct disk *d)
 {
 	if (!d)
 		return;
-	loop_unregister_file(d->loop, d->fd);
-	/* The ring may hold on to the file for a moment: not to the lock. */
-	(void)flock(d->fd, LOCK_UN);
 	fd_close(&d->fd);
 	disk_bounce_fini(d);
 	free(d->path);
