@@ -136,8 +136,8 @@ static int probe(char *why, size_t why_len)
 		return err;
 	snprintf(why, why_len,
 		 KVM_PATH " has no VMX or SVM behind it: this host emulates "
-			  "guest kernels, a thousand times slower, and stock "
-			  "ones fail");
+			  "guest kernels, a thousand times slower; use a host "
+			  "with hardware virtualization, or another engine");
 	return 1;
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "vcpu/x86/flags.h"
+#include "vcpu/x86/fpu.h"
 #include "vcpu/x86/mem.h"
 
 /* What CPUID leaf 0x80000008 says. */
@@ -83,6 +84,8 @@ void x86_update_watch(struct x86_cpu *cpu)
 void x86_cpu_load(struct x86_cpu *cpu, const struct cpu_state *st)
 {
 	cpu->st = *st;
+	x86_fx_normalize(cpu->st.xsave);
+	*x86_mxcsr(cpu) &= 0xffff; /* the rest is #GP for LDMXCSR */
 	memcpy(cpu->reg, st->gpr, sizeof(st->gpr));
 	cpu->rip = st->rip;
 	x86_set_rflags(cpu, st->rflags);

@@ -3,6 +3,7 @@
  * flow.c - jumps, calls and returns within the code segment, loops.
  */
 #include "vcpu/x86/mem.h"
+#include "vcpu/x86/mmu.h"
 #include "vcpu/x86/semantics.h"
 
 uint64_t x86_branch_target(struct x86_cpu *cpu, const struct x86_insn *in,
@@ -12,6 +13,17 @@ uint64_t x86_branch_target(struct x86_cpu *cpu, const struct x86_insn *in,
 	if (ip > cpu->st.seg[CPU_CS].limit)
 		x86_raise_error(cpu, X86_GP, 0);
 	return ip;
+}
+
+/* Where an indirect jump goes: #GP before anything has changed. */
+static uint64_t checked_target(struct x86_cpu *cpu, const struct x86_insn *in,
+			       uint64_t to)
+{
+	if (in->flags & X86_F_LEGACY)
+		return x86_branch_target(cpu, in, to);
+	if (!x86_canonical(to))
+		x86_raise_error(cpu, X86_GP, 0);
+	return to;
 }
 
 static void jump_relative(struct x86_cpu *cpu, const struct x86_insn *in)
@@ -49,22 +61,24 @@ void x86_do_call(struct x86_cpu *cpu, const struct x86_insn *in)
 
 void x86_do_jmp_ind(struct x86_cpu *cpu, const struct x86_insn *in)
 {
-	x86_branch(cpu, in, x86_rm_get(cpu, in, in->size));
+	cpu->rip = checked_target(cpu, in, x86_rm_get(cpu, in, in->size));
 }
 
 void x86_do_call_ind(struct x86_cpu *cpu, const struct x86_insn *in)
 {
 	uint64_t to = x86_rm_get(cpu, in, in->size);
 
-	if (in->flags & X86_F_LEGACY)
-		to = x86_branch_target(cpu, in, to);
+	/* A push that faults comes first. */
+	if (!(in->flags & X86_F_LEGACY) && !x86_canonical(to))
+		x86_probe_write(cpu, cpu->reg[CPU_RSP] - in->size, in->size);
+	to = checked_target(cpu, in, to);
 	x86_push(cpu, x86_next_ip(cpu, in), in->size);
 	cpu->rip = to;
 }
 
 void x86_do_ret(struct x86_cpu *cpu, const struct x86_insn *in)
 {
-	x86_branch(cpu, in, x86_peek(cpu, 0, in->size));
+	cpu->rip = checked_target(cpu, in, x86_peek(cpu, 0, in->size));
 	x86_add_rsp(cpu, (int64_t)(in->size + in->imm));
 }
 

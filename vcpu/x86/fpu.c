@@ -9,6 +9,7 @@
 #include "vcpu/x86/thunk.h"
 
 #define FSW_ES 0x80u
+#define FSW_B  0x8000u
 
 #define XSAVE_LEGACY 512u
 #define XSAVE_HEADER 64u
@@ -70,6 +71,28 @@ void x86_fx_commit(struct x86_cpu *cpu, const uint8_t *fx)
 	memcpy(to + X86_FX_ST, fx + X86_FX_ST, X86_FX_END - X86_FX_ST);
 }
 
+/*
+ * What FXRSTOR makes of bits that do not exist or follow from others: the
+ * host does the same when a thunk loads this, and a pending exception that
+ * only the host knew of would be the host's.
+ */
+void x86_fx_normalize(uint8_t *fx)
+{
+	uint16_t fcw, fsw, fop;
+
+	memcpy(&fcw, fx, 2);
+	memcpy(&fsw, fx + X86_FX_FSW, 2);
+	memcpy(&fop, fx + X86_FX_FOP, 2);
+	fcw = (uint16_t)((fcw & 0x1f3f) | 0x40);
+	fsw &= (uint16_t) ~(FSW_ES | FSW_B);
+	if (fsw & ~fcw & 0x3f)
+		fsw |= FSW_ES | FSW_B;
+	fop &= 0x7ff;
+	memcpy(fx, &fcw, 2);
+	memcpy(fx + X86_FX_FSW, &fsw, 2);
+	memcpy(fx + X86_FX_FOP, &fop, 2);
+}
+
 /* Memory operands: bytes, and whether they are written. */
 struct x87_mem {
 	uint8_t size;
@@ -113,7 +136,7 @@ static bool is_waiting(const struct x86_insn *in)
 
 	if (x86_is_mem(in))
 		return !(esc == 1 && reg >= 6) && !(esc == 5 && reg >= 6);
-	return !(esc == 3 && reg == 4) && in->modrm != 0xe0;
+	return !(esc == 3 && reg == 4) && !(esc == 7 && in->modrm == 0xe0);
 }
 
 /* Those, FLDCW, FLDENV, FRSTOR and FNOP leave the pointers alone. */
@@ -148,6 +171,15 @@ static bool loads_pointers(const struct x86_insn *in)
 
 	return x86_is_mem(in) && reg == 4 &&
 	       (in->opcode == 0xd9 || in->opcode == 0xdd);
+}
+
+/* An unmasked exception does, but for #P, which comes after the result. */
+static bool keeps_from_storing(const struct x86_cpu *cpu)
+{
+	uint16_t fcw;
+
+	memcpy(&fcw, cpu->st.xsave, 2);
+	return x86_fsw(cpu) & ~fcw & 0x1f;
 }
 
 void x86_do_x87(struct x86_cpu *cpu, const struct x86_insn *in)
@@ -187,8 +219,7 @@ void x86_do_x87(struct x86_cpu *cpu, const struct x86_insn *in)
 	if (!x86_is_mem(in) && in->opcode == 0xdf && in->modrm == 0xe0)
 		x86_reg_set(cpu, CPU_RAX, a.rax, 2); /* FNSTSW AX */
 	x86_set_status_flags(cpu, a.flags);
-	/* With an unmasked exception nothing was stored. */
-	if (m.store && (!is_waiting(in) || !(x86_fsw(cpu) & FSW_ES)))
+	if (m.store && (!is_waiting(in) || !keeps_from_storing(cpu)))
 		x86_write_bytes(cpu, lin, a.mem, m.size);
 }
 
@@ -249,21 +280,23 @@ void x86_do_fxsave(struct x86_cpu *cpu, const struct x86_insn *in)
 	need_x87(cpu);
 	lin = state_lin(cpu, in, XSAVE_LEGACY, 16, true);
 	memcpy(cpu->st.xsave + X86_FX_MXCSR + 4, &mask, 4);
+	x86_probe_write(cpu, lin, XSAVE_LEGACY);
 	x86_write_bytes(cpu, lin, cpu->st.xsave, xmm_end(in));
 }
 
 void x86_do_fxrstor(struct x86_cpu *cpu, const struct x86_insn *in)
 {
-	uint8_t fx[X86_FX_END];
+	uint8_t fx[XSAVE_LEGACY];
 	uint32_t mxcsr;
 	uint64_t lin;
 
 	need_x87(cpu);
 	lin = state_lin(cpu, in, XSAVE_LEGACY, 16, false);
-	x86_read_bytes(cpu, lin, fx, xmm_end(in));
+	x86_read_bytes(cpu, lin, fx, XSAVE_LEGACY);
 	memcpy(&mxcsr, fx + X86_FX_MXCSR, 4);
 	if (mxcsr & ~0xffffu)
 		x86_raise_error(cpu, X86_GP, 0);
+	x86_fx_normalize(fx);
 	memcpy(cpu->st.xsave, fx, xmm_end(in));
 }
 
@@ -340,6 +373,7 @@ static void restore_x87(struct x86_cpu *cpu, const uint8_t *fx, bool present)
 		memcpy(to + X86_FX_ST, fx + X86_FX_ST, X86_FX_XMM - X86_FX_ST);
 	else
 		memset(to + X86_FX_ST, 0, X86_FX_XMM - X86_FX_ST);
+	x86_fx_normalize(to);
 }
 
 void x86_do_xrstor(struct x86_cpu *cpu, const struct x86_insn *in)

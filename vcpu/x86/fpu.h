@@ -23,6 +23,7 @@
 
 #define X86_MXCSR_MASKS 0x1f80u
 #define X86_MXCSR_FLAGS 0x3fu
+#define X86_MXCSR_EARLY 0x07u /* IE DE ZE: raised before the operation */
 
 static inline uint8_t *x86_xmm(struct x86_cpu *cpu, unsigned int n)
 {
@@ -56,6 +57,9 @@ void x86_need_mmx(struct x86_cpu *cpu);
 
 /* What any MMX instruction does: TOP = 0, all registers valid. */
 void x86_enter_mmx(struct x86_cpu *cpu);
+
+/* Make control, status and opcode words of @fx such as FXRSTOR would. */
+void x86_fx_normalize(uint8_t *fx);
 
 /* Take over what a thunk left in its FXSAVE image, but host addresses. */
 void x86_fx_commit(struct x86_cpu *cpu, const uint8_t *fx);

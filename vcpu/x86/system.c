@@ -297,13 +297,14 @@ void x86_do_rdfsbase(struct x86_cpu *cpu, const struct x86_insn *in)
 {
 	unsigned int seg = base_seg(cpu, in);
 
-	x86_reg_set(cpu, in->rm, cpu->st.seg[seg].base, in->size);
+	/* A 66 prefix means nothing here. */
+	x86_reg_set(cpu, in->rm, cpu->st.seg[seg].base, in->size == 8 ? 8 : 4);
 }
 
 void x86_do_wrfsbase(struct x86_cpu *cpu, const struct x86_insn *in)
 {
 	unsigned int seg = base_seg(cpu, in);
-	uint64_t v = x86_reg_get(cpu, in->rm, in->size);
+	uint64_t v = x86_reg_get(cpu, in->rm, in->size == 8 ? 8 : 4);
 
 	if (!x86_canonical(v))
 		gp(cpu);

@@ -147,6 +147,9 @@ static void check_exceptions(struct job *j)
 	if (j->fx)
 		memcpy(&got, j->args->fx + X86_FX_MXCSR, 4);
 	got &= X86_MXCSR_FLAGS;
+	/* #I, #D and #Z come before there is a result: no #O, #U, #P then. */
+	if (got & ~(*mxcsr >> 7) & X86_MXCSR_EARLY)
+		got &= X86_MXCSR_EARLY;
 	*mxcsr |= got;
 	if (!(got & ~(*mxcsr >> 7)))
 		return;
