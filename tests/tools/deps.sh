@@ -61,12 +61,28 @@ quietly() {
 	rm -f "$log"
 }
 
+# The lock of the lists is one that apt-get does not wait for, and a machine
+# that has just started may be updating them by itself.
+update_lists() {
+	local said tries=12
+
+	while ! said=$(as_root apt-get update -q 2>&1); do
+		tries=$((tries - 1))
+		if [ $tries -eq 0 ] || [[ $said != *'Could not get lock'* ]]; then
+			echo "$said" >&2
+			return 1
+		fi
+		say "another program updates the package lists; waiting"
+		sleep 10
+	done
+}
+
 install() {
 	# A lean machine asks questions of nobody.
 	export DEBIAN_FRONTEND=noninteractive
 
 	say "installing $# packages with apt-get, without recommended ones"
-	quietly as_root apt-get update -q
+	update_lists
 	quietly as_root apt-get install -y -q --no-install-recommends \
 		-o DPkg::Lock::Timeout=120 "$@"
 	say "installed"
