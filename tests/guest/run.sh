@@ -79,7 +79,7 @@ reset_keys() {
 	io='uring poll'
 }
 
-known=(kvm) engines=()
+known=(kvm interp) engines=()
 for e in "${known[@]}"; do
 	try_engine "$e"
 done
