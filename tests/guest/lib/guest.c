@@ -6,6 +6,18 @@
 
 #define LAPIC_ID  0x20
 #define LAPIC_SVR 0xf0
+#define LAPIC_ICR 0x300
+
+/* LAPIC_ICR: to all but self; and the two messages that start a CPU */
+#define ICR_OTHERS 0xc0000
+#define ICR_INIT   0x4500
+#define ICR_SIPI   0x4600
+
+/* ap.S */
+#define AP_PAGE 0x8000ul
+extern const uint8_t ap_code[], ap_code_end[];
+extern volatile uint32_t ap_count;
+extern void (*volatile ap_function)(uint32_t n);
 
 struct gate {
 	uint16_t offset_lo, selector, attributes, offset_mid;
@@ -83,6 +95,22 @@ uint32_t lapic_enable(void)
 {
 	mmio_write(LAPIC + LAPIC_SVR, 0x1ff);
 	return mmio_read(LAPIC + LAPIC_ID) >> 24;
+}
+
+uint32_t ap_start(void (*fn)(uint32_t n), uint32_t nr)
+{
+	uint64_t until = rdtsc() + 4000000000ull;
+	size_t i;
+
+	for (i = 0; i < (size_t)(ap_code_end - ap_code); i++)
+		((volatile uint8_t *)AP_PAGE)[i] = ap_code[i];
+	ap_function = fn;
+	lapic_enable();
+	mmio_write(LAPIC + LAPIC_ICR, ICR_OTHERS | ICR_INIT);
+	mmio_write(LAPIC + LAPIC_ICR, ICR_OTHERS | ICR_SIPI | AP_PAGE >> 12);
+	while (ap_count < nr && rdtsc() < until)
+		asm volatile("pause");
+	return ap_count;
 }
 
 static void ioapic_write(uint32_t reg, uint32_t v)

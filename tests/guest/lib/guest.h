@@ -120,6 +120,13 @@ extern volatile uint32_t irq_count[256];
 /* Software-enable the local APIC of this CPU; returns its id. */
 uint32_t lapic_enable(void);
 
+/*
+ * Start all other CPUs, in 64-bit mode, in @fn; its argument counts them from
+ * 0. Returns how many there are within about a second of waiting for @nr (7
+ * at most). A CPU that returns from @fn is halted.
+ */
+uint32_t ap_start(void (*fn)(uint32_t n), uint32_t nr);
+
 /* Route @gsi of the IO-APIC to @vector on APIC @dest, edge, unmasked. */
 void ioapic_route(uint32_t gsi, uint8_t vector, uint8_t dest);
 void ioapic_mask(uint32_t gsi);
