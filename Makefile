@@ -116,7 +116,7 @@ check-unit: $(UNIT_BINS)
 # The source itself, tiny guests, fuzz targets, stock guests, the lab.
 include tests/tools/house.mk
 include tests/guest/guest.mk tests/fuzz/fuzz.mk
-include tests/boot/images.mk tests/lab/lab.mk
+include tests/boot/images.mk tests/lab/lab.mk tests/bench/bench.mk
 
 # Instruction semantics against the host's CPU.
 include tests/engines/engines.mk

@@ -1,0 +1,183 @@
+#!/usr/bin/env bash
+# bench.sh FOLDER - print what minivmm costs, beside others on the same host.
+#
+# FOLDER has the programs of bench.mk; MINIVMM is the program to measure. A
+# number is the median of runs that take turns with those of the others. Runs
+# have real-time priority where this user may give it, so that what else the
+# host does counts less. Nothing is asserted; what the host lacks is skipped.
+set -u
+
+dir=$1
+mv=$MINIVMM
+starts=40
+rounds=5
+# Requests: about half a second's
+cached_reads=300000 cached_writes=20000 direct_reads=20000 direct_writes=20000
+
+tmp=$(mktemp -d)
+disk=$dir/disk.img
+trap 'rm -rf "$tmp" "$disk"' EXIT
+
+first=()
+chrt -f 1 true 2>/dev/null && first=(chrt -f 1)
+
+row() {
+	printf '%-36s %9s  %-24s %9s  %6s\n' "$@"
+}
+
+# ratio A B - A / B with two digits behind the point.
+ratio() {
+	awk -v a="$1" -v b="$2" 'BEGIN { if (b > 0) printf "%.2f", a / b }'
+}
+
+skip() {
+	echo "skipped: $1"
+}
+
+# with_kvm - whether this user can have a VM; says why not.
+with_kvm() {
+	[ -r /dev/kvm ] && [ -w /dev/kvm ] && return 0
+	skip "everything but plain io_uring: no access to /dev/kvm"
+	return 1
+}
+
+make_disk() {
+	dd if=/dev/zero of="$disk" bs=1M count=64 conv=fsync 2>/dev/null
+}
+
+# 1. Start and memory
+
+qemu=(qemu-system-x86_64 -accel kvm -cpu "host,-arch-capabilities" -M microvm
+	-m 128 -nodefaults -no-user-config -display none -serial stdio
+	-kernel "$dir/first_byte" -drive "id=d,file=$disk,format=raw,if=none"
+	-device "virtio-blk-device,drive=d")
+mine=("$mv" --accel kvm --memory 128M --kernel "$dir/first_byte"
+	--disk "$disk")
+
+# measure NAME FILE COMMAND... - lines of first-byte into $tmp/FILE.
+measure() {
+	local out=$tmp/$1
+
+	shift
+	"${first[@]}" "$dir/first-byte" "$@" >"$out" 2>"$tmp/err" && return 0
+	skip "$(tail -n 1 "$tmp/err")"
+	return 1
+}
+
+# start_rows WHAT FIELD PEER... - line 1 is minivmm, the others the peers.
+start_rows() {
+	local what=$1 field=$2 line=1 name own other
+
+	own=$(awk -v f="$field" 'NR == 1 { print $f }' "$tmp/starts")
+	shift 2
+	for name in "$@"; do
+		line=$((line + 1))
+		other=$(awk -v f="$field" -v l=$line 'NR == l { print $f }' \
+			"$tmp/starts")
+		row "$what" "$own" "$name" "$other" "$(ratio "$own" "$other")"
+		what=
+	done
+}
+
+bench_start() {
+	local peers=("bare KVM program")
+	local others=(-- "$dir/bare-kvm")
+
+	if command -v qemu-system-x86_64 >/dev/null; then
+		peers+=("QEMU microvm")
+		others+=(-- "${qemu[@]}")
+	else
+		skip "QEMU: no qemu-system-x86_64 here"
+	fi
+	measure starts $starts 128 "${mine[@]}" "${others[@]}" || return 0
+	start_rows "exec to the first byte, ms" 2 "${peers[@]}"
+	start_rows "  the fastest run" 1 "${peers[@]}"
+	start_rows "besides guest RAM, KiB (Pss)" 4 "${peers[@]}"
+}
+
+bench_parts() {
+	measure parts -l "$tmp/log" $starts 128 "${mine[@]}" \
+		-vv --log-file "$tmp/log" || return 0
+	echo
+	echo "where that start goes, ms (with -vv, which costs a little):"
+	sed 1d "$tmp/parts" | paste -sd , | sed 's/,/, /g' | fold -s -w 76 |
+		sed 's/^/  /'
+}
+
+# 2. Disk requests
+
+# guest OPERATION COUNT DISK-OPTIONS OPTION... - "thousand/s us" of one run.
+guest() {
+	local op=$1 count=$2 options=$3
+
+	shift 3
+	timeout 30 "${first[@]}" "$dir/blk-run" "$count" "$mv" --accel kvm \
+		--memory 64M --kernel "$dir/blk-ring" --cmdline "$op $count" \
+		--disk "$disk$options" "$@" </dev/null 2>>"$tmp/err"
+}
+
+# plain OPERATION COUNT [direct] - the same without a VM.
+plain() {
+	local op=$1 count=$2
+
+	shift 2
+	timeout 30 "${first[@]}" "$dir/ring-file" "$op" "$count" "$disk" "$@" \
+		2>>"$tmp/err"
+}
+
+# median FILE FIELD
+median() {
+	sort -n -k "$2,$2" "$1" | awk -v f="$2" '{ v[NR] = $f }
+		END { if (NR) print v[int((NR + 1) / 2)]; else print "-" }'
+}
+
+disk_rows() {
+	local name=$1 io=$2 rate other
+
+	rate=$(median "$tmp/$io" 1)
+	other=$(median "$tmp/plain" 1)
+	row "$name" "$rate" "plain io_uring" "$other" "$(ratio "$rate" "$other")"
+	rate=$(median "$tmp/$io" 2)
+	other=$(median "$tmp/plain" 2)
+	row "  us of host CPU for each" "$rate" "plain io_uring" "$other" \
+		"$(ratio "$rate" "$other")"
+}
+
+# bench_disk WHAT OPERATION COUNT [direct]
+bench_disk() {
+	local what=$1 op=$2 count=$3 direct=${4:-} options=${4:+,direct=on}
+
+	rm -f "$tmp"/{uring,poll,fixed,plain}
+	for ((i = 0; i < rounds; i++)); do
+		# shellcheck disable=SC2086 # nothing, or one word
+		plain "$op" "$count" $direct >>"$tmp/plain"
+		guest "$op" "$count" "$options" --io uring >>"$tmp/uring"
+		guest "$op" "$count" "$options" --io poll >>"$tmp/poll"
+		guest "$op" "$count" "$options" --io uring \
+			--fixed-buffers on >>"$tmp/fixed"
+	done
+	disk_rows "$what, thousand/s" uring
+	disk_rows "  --fixed-buffers on" fixed
+	disk_rows "  --io poll" poll
+}
+
+main() {
+	local rt="real-time priority"
+
+	[ ${#first[@]} -gt 0 ] || rt="normal priority"
+	echo "$(nproc) CPUs, Linux $(uname -r), load $(cut -d' ' -f1 \
+		/proc/loadavg), $rt"
+	make_disk
+	with_kvm || return 0
+	row what minivmm beside "" ratio
+	bench_start
+	bench_parts
+	echo
+	row "32 requests of 4 KiB in flight" minivmm beside "" ratio
+	bench_disk "cached reads" r $cached_reads
+	bench_disk "cached writes" w $cached_writes
+	bench_disk "direct reads" r $direct_reads direct
+	bench_disk "direct writes" w $direct_writes direct
+}
+
+main
