@@ -133,7 +133,7 @@ demo:
 	$(Q)tests/tools/deps.sh demo
 	$(Q)$(MAKE) $(quiet) --no-print-directory $(O)/minivmm guest-images \
 	$(GUEST)/lab.cpio
-	$(Q)MINIVMM=$(O)/minivmm GUEST=$(GUEST) tests/lab/demo.sh
+	$(Q)MINIVMM=$(O)/minivmm GUEST=$(GUEST) tests/boot/demo.sh
 check:
 	$(Q)tests/tools/deps.sh
 	$(Q)$(MAKE) --no-print-directory check-all

@@ -4,15 +4,24 @@
 #   bzImage vmlinux lib/modules   from Debian's linux-image-cloud-amd64
 #   initrd.gz                     busybox and the drivers of minivmm's devices
 #   root.img                      a minimal Debian, ext4, 512 MiB
+#   generic/                      bzImage, lib/modules and initrd.gz again, of
+#                                 linux-image-amd64: the same root.img boots
 
 GUEST ?= $(if $(filter build%,$(O)),build,$(O))/guest
 GUEST_DRIVERS := virtio_mmio virtio_blk virtio-rng pvpanic-mmio
 
-.PHONY: guest-images
+# The generic kernel has its file system as a module.
+GENERIC_DRIVERS := $(GUEST_DRIVERS) ext4
+
+.PHONY: guest-images generic-images
 guest-images: $(addprefix $(GUEST)/,bzImage vmlinux initrd.gz root.img)
+generic-images: $(addprefix $(GUEST)/generic/,bzImage initrd.gz)
 
 $(GUEST)/bzImage: tests/tools/fetch-kernel.sh
 	$(Q)$< $(@D)
+
+$(GUEST)/generic/bzImage: tests/tools/fetch-kernel.sh
+	$(Q)$< $(@D) linux-image-amd64
 
 $(GUEST)/vmlinux: tests/tools/extract-vmlinux.sh $(GUEST)/bzImage
 	$(call say,UNPACK,$@)$^ $@
@@ -26,6 +35,11 @@ $(GUEST)/initrd.gz: tests/boot/mk-initrd.sh tests/boot/initrd-init \
 		$(GUEST)/minivmm-exit $(GUEST)/bzImage
 	$(call say,INITRD,$@)$< $(GUEST) tests/boot/initrd-init $@ \
 	$(GUEST)/minivmm-exit $(GUEST_DRIVERS)
+
+$(GUEST)/generic/initrd.gz: tests/boot/mk-initrd.sh tests/boot/initrd-init \
+		$(GUEST)/minivmm-exit $(GUEST)/generic/bzImage
+	$(call say,INITRD,$@)$< $(GUEST)/generic tests/boot/initrd-init $@ \
+	$(GUEST)/minivmm-exit $(GENERIC_DRIVERS)
 
 # Half a minute and some 60 packages: not made again for a new kernel.
 $(GUEST)/rootfs.tar: tests/boot/mk-rootfs.sh

@@ -25,7 +25,8 @@ mapfile -t mirrors < <(sources)
 suite=
 [ ${#mirrors[@]} -gt 0 ] || suite=bookworm
 
-mmdebstrap --quiet --variant=minbase --include=busybox-static \
+mmdebstrap --quiet --variant=minbase \
+	--include=busybox-static,python3-minimal,openssl \
 	--aptopt="$tmp/apt.conf" \
 	--dpkgopt='path-exclude=/usr/share/doc/*' \
 	--dpkgopt='path-exclude=/usr/share/locale/*' \

@@ -13,14 +13,15 @@ minivmm=${MINIVMM:-build/minivmm}
 guest=${GUEST:-build/guest}
 only=${ONLY:-}
 here=$(dirname "$0")
+boot=$here/../boot
 
 run_guests() {
 	local args=() f
 
-	for f in "$here"/guests/*"$only"*.sh; do
+	for f in "$boot"/guests/*"$only"*.sh; do
 		args+=(-f "$f")
 	done
-	args+=(-f "$here/guest-lib.sh" -f "$guest/bzImage"
+	args+=(-f "$boot/guest-lib.sh" -f "$guest/bzImage"
 		-f "$guest/vmlinux" -f "$guest/initrd.gz")
 	args+=(-p "$minivmm" -p "$(command -v script)")
 	GUEST=$guest "$here/lab.sh" -t 420 -d "$tmp/root.img" \

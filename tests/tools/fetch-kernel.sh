@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# fetch-kernel.sh DIR - get Debian's cloud kernel and unpack it in DIR.
+# fetch-kernel.sh DIR [METAPACKAGE] - get a Debian kernel, unpack it in DIR.
 #
-# Leaves DIR/bzImage, DIR/release (its version as modules name it) and
-# DIR/lib/modules with dependencies resolved. Uses the mirrors of this
-# machine, but package lists of its own: needs no root, and does not care how
-# old the machine's lists are.
+# The cloud kernel, unless METAPACKAGE names another. Leaves DIR/bzImage,
+# DIR/release (its version as modules name it) and DIR/lib/modules with
+# dependencies resolved. Uses the mirrors of this machine, but package lists of
+# its own: needs no root, and does not care how old the machine's lists are.
 set -eu
 PATH=$PATH:/usr/sbin:/sbin
 
-dir=${1:?usage: fetch-kernel.sh DIR}
-meta=linux-image-cloud-amd64
+dir=${1:?usage: fetch-kernel.sh DIR [METAPACKAGE]}
+meta=${2:-linux-image-cloud-amd64}
 
 apt_opts() {
 	printf -- '-o\n%s\n' \

@@ -41,7 +41,7 @@ on_this_machine() {
 }
 
 in_the_lab() {
-	shown env GUEST="$guest" "$here/lab.sh" -t 180 -d "$tmp/root.img" \
+	shown env GUEST="$guest" "$here/../lab/lab.sh" -t 180 -d "$tmp/root.img" \
 		-p "$minivmm" -f "$guest/bzImage" -f "$guest/initrd.gz" \
 		"minivmm --kernel /lab/bzImage --initrd /lab/initrd.gz \
 		--disk /dev/vda --cmdline '$cmdline'"
