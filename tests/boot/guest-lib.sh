@@ -55,9 +55,10 @@ vm_alive() {
 	readlink "/proc/$vm_pid/exe" >/dev/null
 }
 
-# vm_wait PATTERN [SECONDS] - until a line of the console matches.
+# vm_wait PATTERN - until a line of the console matches; two minutes are for
+# busy machines, where the lab is slower still.
 vm_wait() {
-	local tries=$((${2:-60} * 4))
+	local tries=480
 
 	until grep -q "$1" "$vm_out"; do
 		tries=$((tries - 1))
@@ -79,7 +80,7 @@ vm_prompt() {
 	vm_wait '^initrd:.*#'
 }
 
-# vm_do COMMAND [SECONDS] - run it in the guest; its status. What is typed
+# vm_do COMMAND - run it in the guest; its status. What is typed
 # comes back as an echo, which has no digit after the colon.
 vm_do() {
 	local mark
@@ -87,7 +88,7 @@ vm_do() {
 	commands=$((commands + 1))
 	mark=end-$commands
 	vm_type "$1; echo \"$mark:\$?\""
-	vm_wait "^$mark:[0-9]" "${2:-60}" || return 1
+	vm_wait "^$mark:[0-9]" || return 1
 	[ "$(vm_value "$mark:")" = 0 ]
 }
 
@@ -101,9 +102,9 @@ vm_is() {
 	[ "$(vm_value "$1")" = "$2" ]
 }
 
-# Wait for the end; a VM that stays for a minute is killed.
+# Wait for the end; a VM that stays for two minutes is killed.
 vm_end() {
-	local tries=240
+	local tries=480
 
 	while vm_alive && [ $tries -gt 0 ]; do
 		tries=$((tries - 1))

@@ -24,7 +24,7 @@ run_guests() {
 	args+=(-f "$boot/guest-lib.sh" -f "$guest/bzImage"
 		-f "$guest/vmlinux" -f "$guest/initrd.gz")
 	args+=(-p "$minivmm" -p "$(command -v script)")
-	GUEST=$guest "$here/lab.sh" -t 420 -d "$tmp/root.img" \
+	GUEST=$guest "$here/lab.sh" -t 540 -d "$tmp/root.img" \
 		-d "$tmp/blank.img" "${args[@]}" "$(lab_script)"
 }
 

@@ -10,5 +10,5 @@ $(GUEST)/lab.cpio: tests/boot/mk-initrd.sh tests/lab/lab-init \
 .PHONY: check-lab
 #: check-lab      real kernels in the KVM lab; ONLY=PATTERN: some of them
 check-lab: $(O)/minivmm guest-images $(GUEST)/lab.cpio
-	$(Q)MINIVMM=$(O)/minivmm GUEST=$(GUEST) TEST_TIMEOUT=480 \
+	$(Q)MINIVMM=$(O)/minivmm GUEST=$(GUEST) TEST_TIMEOUT=600 \
 	tests/tools/run-tests.sh tests/lab/kernels.sh

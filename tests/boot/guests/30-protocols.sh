@@ -5,14 +5,14 @@ greets() {
 	vm_says "Hello from user space: Debian"
 }
 
-# protocol NAME OPTION... - boot once, greet, power off.
+# protocol NAME OPTION... - boot once with nothing on stdin, greet, power off.
 protocol() {
-	local name=$1
-
+	vm_out=/tmp/$1.out vm_err=/tmp/$1.err
 	shift
-	vm_start "$name" --initrd /lab/initrd.gz --disk /dev/vda \
-		--cmdline "$ROOT minivmm.once" "$@"
-	vm_end
+	minivmm --initrd /lab/initrd.gz --disk /dev/vda --timeout 120 \
+		--cmdline "$ROOT minivmm.once" "$@" \
+		</dev/null >"$vm_out" 2>"$vm_err"
+	vm_status=$?
 }
 
 protocol elf --kernel /lab/vmlinux --boot linux
@@ -31,6 +31,6 @@ check "--device-tree on hands a device tree to the kernel" vm_do \
 	'cd /sys/kernel/boot_params/setup_data && for d in *; do
 	grep -qx 0x2 $d/type && test "$(head -c 4 $d/data |
 	od -An -t x1 | tr -d " ")" = d00dfeed && break; done'
-vm_type exit
+vm_type 'minivmm-exit 42'
 vm_end
-check "the initrd powers off with status 0" vm_ended_with 0
+check "minivmm-exit 42 ends minivmm with status 42" vm_ended_with 42

@@ -24,8 +24,8 @@ vm_prompt
 # Raw: the guest sees Ctrl-C, minivmm is not interrupted.
 printf '\003' >&3
 check "Ctrl-C goes to the guest" vm_do 'true'
-vm_type "poweroff -f"
+vm_type "reboot -f"
 vm_end
-check "a guest on a terminal ends with status 0" \
+check "a reboot ends minivmm with status 0" \
 	grep -qx 0 /tmp/terminal.status
 check "the terminal is as before afterwards" cmp /tmp/before /tmp/after
