@@ -20,9 +20,7 @@
 enum cpuid_leaf {
 	LEAF_FEATURES = 0x1,
 	LEAF_CACHE_INTEL = 0x4,
-	LEAF_STRUCTURED = 0x7,
 	LEAF_TOPOLOGY = 0xb,
-	LEAF_XSAVE = 0xd,
 	LEAF_TOPOLOGY_V2 = 0x1f,
 	LEAF_KVM_SIGNATURE = 0x40000000,
 	LEAF_KVM_TIMING = 0x40000010,
@@ -37,14 +35,9 @@ enum cpuid_leaf {
 #define FEATURES_ECX_TSC_DEADLINE (1u << 24)
 #define FEATURES_ECX_HYPERVISOR	  (1u << 31)
 #define FEATURES_EDX_HTT	  (1u << 28)
-#define FEATURES_ECX_XSAVE_USERS \
-	(1u << 12 | 1u << 26 | 1u << 27 | 1u << 28 | 1u << 29)
-/* FSGSBASE BMI1 SMEP BMI2 ERMS INVPCID RDSEED CLFLUSHOPT CLWB SHA; FSRM */
-#define STRUCTURED_EBX_KNOWN	0x21840789u
-#define STRUCTURED_EDX_KNOWN	(1u << 4)
-#define AMD_ECX_CMP_LEGACY	(1u << 1)
-#define AMD_ECX_TOPOEXT		(1u << 22)
-#define POWER_EDX_INVARIANT_TSC (1u << 8)
+#define AMD_ECX_CMP_LEGACY	  (1u << 1)
+#define AMD_ECX_TOPOEXT		  (1u << 22)
+#define POWER_EDX_INVARIANT_TSC	  (1u << 8)
 
 /* The rate of the local APIC timer in KVM (KVM's APIC_BUS_CYCLE_NS is 1). */
 #define APIC_BUS_KHZ 1000000u
@@ -101,30 +94,6 @@ static void fix_features(struct kvm_engine *k)
 	e->edx &= ~FEATURES_EDX_HTT;
 	if (k->nr_cpus > 1)
 		e->edx |= FEATURES_EDX_HTT;
-}
-
-/*
- * Where KVM emulates guest kernels, kvm_assist.c does what its emulator does
- * not know: promise no more than vcpu/x86 knows (x86/cpuid.c).
- */
-static void hide_unknown(struct kvm_engine *k)
-{
-	struct kvm_cpuid_entry2 *e = find(k->cpuid, LEAF_FEATURES, 0);
-	uint32_t i;
-
-	if (e)
-		e->ecx &= ~FEATURES_ECX_XSAVE_USERS;
-	for (i = 0; (e = find(k->cpuid, LEAF_STRUCTURED, i)); i++) {
-		e->eax = i ? 0 : e->eax;
-		e->ebx &= i ? 0 : STRUCTURED_EBX_KNOWN;
-		e->ecx = 0;
-		e->edx &= i ? 0 : STRUCTURED_EDX_KNOWN;
-	}
-	for (i = 0; i < 64; i++) {
-		e = find(k->cpuid, LEAF_XSAVE, i);
-		if (e)
-			e->eax = e->ebx = e->ecx = e->edx = 0;
-	}
 }
 
 /* No cache is shared between cores but the last level, by all of them. */
@@ -211,8 +180,6 @@ int kvm_cpuid_init(struct kvm_engine *k)
 	k->tsc_khz = ret > 0 ? (uint32_t)ret : 0;
 
 	fix_features(k);
-	if (kvm_host_emulates())
-		hide_unknown(k);
 	fix_caches(k, LEAF_CACHE_INTEL);
 	fix_caches(k, LEAF_CACHE_AMD);
 	fix_amd(k);
