@@ -29,6 +29,7 @@ struct walk {
 	unsigned int access;
 	unsigned int entry_size; /* 4 or 8 */
 	void *entry[4];		 /* of each level, for A and D */
+	gpa_t entry_gpa[4];
 	uint64_t value[4];
 	unsigned int levels;
 	uint64_t rights; /* W, U of all levels; NX of any */
@@ -84,15 +85,14 @@ static gpa_t leaf_gpa(const struct walk *w, unsigned int shift, uint64_t pte)
 	return (pte & 0xfffff000) | (w->lin & low);
 }
 
-static void *entry_ptr(const struct walk *w, gpa_t table, unsigned int shift)
+static gpa_t entry_gpa(const struct walk *w, gpa_t table, unsigned int shift)
 {
 	uint64_t bits = w->entry_size == 4 ? 10 : 9, index;
 
 	index = w->lin >> shift & ((1ull << bits) - 1);
 	if (shift == 30 && !w->cpu->long_mode)
 		index &= 3;
-	return ram_ptr(w->cpu->ram, table + index * w->entry_size,
-		       w->entry_size);
+	return table + index * w->entry_size;
 }
 
 static void gather(struct walk *w, uint64_t pte)
@@ -108,7 +108,8 @@ static enum walk_result descend(struct walk *w, gpa_t table, unsigned int shift)
 
 	for (;; shift -= step) {
 		bool pae_top = shift == 30 && !w->cpu->long_mode;
-		void *p = entry_ptr(w, table, shift);
+		gpa_t gpa = entry_gpa(w, table, shift);
+		void *p = ram_ptr(w->cpu->ram, gpa, w->entry_size);
 		uint64_t pte;
 		bool leaf;
 
@@ -124,6 +125,7 @@ static enum walk_result descend(struct walk *w, gpa_t table, unsigned int shift)
 		if (!pae_top) {
 			gather(w, pte);
 			w->entry[w->levels] = p;
+			w->entry_gpa[w->levels] = gpa;
 			w->value[w->levels++] = pte;
 		}
 		if (leaf) {
@@ -164,8 +166,11 @@ static enum walk_result mark(struct walk *w)
 
 		if (i == w->levels - 1 && w->access & X86_ACC_WRITE)
 			want |= PTE_D;
-		if (want != w->value[i] &&
-		    !x86_cas(w->entry[i], w->value[i], want, w->entry_size))
+		if (want == w->value[i])
+			continue;
+		w->cpu->env->write_page(w->cpu,
+					w->entry_gpa[i] & ~(X86_PAGE - 1));
+		if (!x86_cas(w->entry[i], w->value[i], want, w->entry_size))
 			return WALK_AGAIN;
 	}
 	return WALK_OK;
