@@ -110,7 +110,7 @@ struct vm {
 	char serial[TINY_PATH_LEN];
 };
 
-static void set_up_vm(struct vm *vm, const char *io)
+static void set_up_vm(struct vm *vm, const char *accel, const char *io)
 {
 	static const char zero[TINY_DISK];
 	struct tiny *t = tiny_new(1);
@@ -125,7 +125,7 @@ static void set_up_vm(struct vm *vm, const char *io)
 	tiny_temp(vm->disk, zero, sizeof(zero));
 	tiny_temp(vm->serial, "", 0);
 
-	tiny_config(&vm->config, vm->kernel);
+	tiny_config(&vm->config, vm->kernel, accel);
 	tiny_set(&vm->config, "initrd", vm->initrd);
 	tiny_set(&vm->config, "disk", vm->disk);
 	tiny_set(&vm->config, "io", io);
@@ -194,14 +194,15 @@ static bool try_create(struct vm *vm, int fault)
 	return all;
 }
 
-static void creation_survives_every_fault(const char *io, int as)
+static void creation_survives_every_fault(const char *accel, const char *io,
+					  int as)
 {
 	static struct vm vm;
 	int fault = 1;
 
-	if (!tiny_engine())
+	if (!tiny_engine(accel))
 		skip();
-	set_up_vm(&vm, io);
+	set_up_vm(&vm, accel, io);
 	fault_errno = as;
 	while (!try_create(&vm, fault))
 		assert_true(fault++ < FAULTS_MAX);
@@ -213,20 +214,20 @@ static void creation_survives_every_fault(const char *io, int as)
 static void creation_survives_every_fault_with_io_uring(void **state)
 {
 	(void)state;
-	creation_survives_every_fault("auto", 0);
+	creation_survives_every_fault("kvm", "auto", 0);
 }
 
 static void creation_survives_every_fault_with_poll(void **state)
 {
 	(void)state;
-	creation_survives_every_fault("poll", 0);
+	creation_survives_every_fault("kvm", "poll", 0);
 }
 
 /* 1 is also what a file descriptor could be. */
 static void creation_survives_every_refusal(void **state)
 {
 	(void)state;
-	creation_survives_every_fault("auto", EPERM);
+	creation_survives_every_fault("kvm", "auto", EPERM);
 }
 
 /* Call @fault of a run fails. True: none was left. */
@@ -252,14 +253,14 @@ static bool try_run(struct vm *vm, int fault)
 	return all;
 }
 
-static void run_survives_every_fault(const char *io)
+static void run_survives_every_fault(const char *accel, const char *io)
 {
 	static struct vm vm;
 	int fault = 1;
 
-	if (!tiny_engine())
+	if (!tiny_engine(accel))
 		skip();
-	set_up_vm(&vm, io);
+	set_up_vm(&vm, accel, io);
 	fault_errno = 0;
 	while (!try_run(&vm, fault))
 		assert_true(fault++ < FAULTS_MAX);
@@ -270,21 +271,35 @@ static void run_survives_every_fault(const char *io)
 static void run_survives_every_fault_with_io_uring(void **state)
 {
 	(void)state;
-	run_survives_every_fault("auto");
+	run_survives_every_fault("kvm", "auto");
 }
 
 static void run_survives_every_fault_with_poll(void **state)
 {
 	(void)state;
-	run_survives_every_fault("poll");
+	run_survives_every_fault("kvm", "poll");
+}
+
+static void creation_survives_every_fault_without_kvm(void **state)
+{
+	(void)state;
+	creation_survives_every_fault("interp", "auto", 0);
+}
+
+static void run_survives_every_fault_without_kvm(void **state)
+{
+	(void)state;
+	run_survives_every_fault("interp", "auto");
 }
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(creation_survives_every_fault_with_io_uring),
 	cmocka_unit_test(creation_survives_every_fault_with_poll),
 	cmocka_unit_test(creation_survives_every_refusal),
+	cmocka_unit_test(creation_survives_every_fault_without_kvm),
 	cmocka_unit_test(run_survives_every_fault_with_io_uring),
 	cmocka_unit_test(run_survives_every_fault_with_poll),
+	cmocka_unit_test(run_survives_every_fault_without_kvm),
 };
 
 int main(void)

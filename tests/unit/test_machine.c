@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * test_machine.c - whole machines in one process: two at a time, one after the
- * other, and ended at any moment. Skipped where no engine runs.
+ * other, and ended at any moment; on each engine and loop.
  */
 #include "tests/unit/tiny_machine.h"
 
@@ -10,9 +10,10 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "base/checked.h"
 #include "base/thread.h"
 
-#define ROUNDS 35 /* of each kind */
+#define ROUNDS 25 /* of each way */
 
 struct vm {
 	struct vm_config config;
@@ -60,8 +61,14 @@ static void write_hammer(struct vm *vm)
 	tiny_write(t, vm->kernel);
 }
 
+/* One way to run a machine. */
+struct way {
+	const char *name;
+	const char *accel, *io, *disk;
+};
+
 static void set_up_vm(struct vm *vm, void (*write)(struct vm *), char letter,
-		      const char *io, const char *how)
+		      const struct way *w)
 {
 	char arg[TINY_PATH_LEN + 32];
 
@@ -70,10 +77,10 @@ static void set_up_vm(struct vm *vm, void (*write)(struct vm *), char letter,
 	write(vm);
 	zeroes(vm->disk);
 	tiny_temp(vm->serial, "", 0);
-	tiny_config(&vm->config, vm->kernel);
-	snprintf(arg, sizeof(arg), "%s%s", vm->disk, how);
+	tiny_config(&vm->config, vm->kernel, w->accel);
+	snprintf(arg, sizeof(arg), "%s%s", vm->disk, w->disk);
 	tiny_set(&vm->config, "disk", arg);
-	tiny_set(&vm->config, "io", io);
+	tiny_set(&vm->config, "io", w->io);
 	snprintf(arg, sizeof(arg), "file:%s", vm->serial);
 	tiny_set(&vm->config, "serial", arg);
 }
@@ -116,15 +123,23 @@ static void has_talked(const struct vm *vm)
 	assert_int_equal(vm->result.value, vm->letter);
 }
 
+/* The way that the test is to go, or skip it. */
+static const struct way *way_of(void **state)
+{
+	const struct way *w = *state;
+
+	if (!tiny_engine(w->accel))
+		skip();
+	return w;
+}
+
 static void two_machines_run_in_one_process(void **state)
 {
+	const struct way *w = way_of(state);
 	static struct vm vm[2];
 
-	(void)state;
-	if (!tiny_engine())
-		skip();
-	set_up_vm(&vm[0], write_talker, 'a', "auto", "");
-	set_up_vm(&vm[1], write_talker, 'b', "poll", "");
+	set_up_vm(&vm[0], write_talker, 'a', w);
+	set_up_vm(&vm[1], write_talker, 'b', w);
 	for (int i = 0; i < 2; i++)
 		assert_int_equal(thread_start(&vm[i].thread, "vm", vm_thread,
 					      &vm[i]),
@@ -138,15 +153,13 @@ static void two_machines_run_in_one_process(void **state)
 
 static void two_machines_on_one_thread_do_not_mix(void **state)
 {
+	const struct way *w = way_of(state);
 	static struct vm vm[2];
 	struct machine *m[2];
 	struct machine_error e;
 
-	(void)state;
-	if (!tiny_engine())
-		skip();
-	set_up_vm(&vm[0], write_talker, 'a', "auto", "");
-	set_up_vm(&vm[1], write_talker, 'b', "auto", "");
+	set_up_vm(&vm[0], write_talker, 'a', w);
+	set_up_vm(&vm[1], write_talker, 'b', w);
 	for (int i = 0; i < 2; i++)
 		if (machine_create(&m[i], &vm[i].config, &e))
 			fail_msg("%s", e.text);
@@ -161,14 +174,12 @@ static void two_machines_on_one_thread_do_not_mix(void **state)
 
 static void machine_that_never_ran_can_be_destroyed(void **state)
 {
+	const struct way *w = way_of(state);
 	static struct vm vm;
 	struct machine_error e;
 	struct machine *m;
 
-	(void)state;
-	if (!tiny_engine())
-		skip();
-	set_up_vm(&vm, write_talker, 'a', "auto", "");
+	set_up_vm(&vm, write_talker, 'a', w);
 	if (machine_create(&m, &vm.config, &e))
 		fail_msg("%s", e.text);
 	machine_destroy(m);
@@ -202,11 +213,11 @@ static int death_while_building(struct vm *vm)
 
 static void machine_that_waits_for_a_reader_can_be_killed(void **state)
 {
+	const struct way *w = way_of(state);
 	static struct vm vm;
 	int status;
 
-	(void)state;
-	set_up_vm(&vm, write_talker, 'a', "auto", "");
+	set_up_vm(&vm, write_talker, 'a', w);
 	unlink(vm.serial);
 	assert_int_equal(mkfifo(vm.serial, 0600), 0);
 	status = death_while_building(&vm);
@@ -222,13 +233,14 @@ static void *end_soon(void *arg)
 	return NULL;
 }
 
-static void end_at_any_moment(const char *io, const char *how)
+static void machine_ends_at_any_moment(void **state)
 {
+	const struct way *w = way_of(state);
 	static struct vm vm;
 	unsigned int seed = 1, wait;
 	pthread_t t;
 
-	set_up_vm(&vm, write_hammer, 'x', io, how);
+	set_up_vm(&vm, write_hammer, 'x', w);
 	for (int i = 0; i < ROUNDS; i++) {
 		wait = (unsigned int)rand_r(&seed) % 8000;
 		assert_int_equal(thread_start(&t, "ender", end_soon, &wait), 0);
@@ -240,49 +252,49 @@ static void end_at_any_moment(const char *io, const char *how)
 	tear_down_vm(&vm);
 }
 
-static void machine_ends_at_any_moment_with_io_uring(void **state)
-{
-	(void)state;
-	if (!tiny_engine())
-		skip();
-	end_at_any_moment("auto", "");
-}
-
-static void machine_ends_at_any_moment_with_poll(void **state)
-{
-	(void)state;
-	if (!tiny_engine())
-		skip();
-	end_at_any_moment("poll", "");
-}
-
-/* Its buffers fit no O_DIRECT: they go through bounce buffers. */
-static void machine_ends_at_any_moment_with_direct_disks(void **state)
-{
-	(void)state;
-	if (!tiny_engine())
-		skip();
-	end_at_any_moment("auto", ",direct=on");
-}
-
-static const struct CMUnitTest tests[] = {
+static const struct CMUnitTest all[] = {
 	cmocka_unit_test(two_machines_run_in_one_process),
 	cmocka_unit_test(two_machines_on_one_thread_do_not_mix),
 	cmocka_unit_test(machine_that_never_ran_can_be_destroyed),
 	cmocka_unit_test(machine_that_waits_for_a_reader_can_be_killed),
-	cmocka_unit_test(machine_ends_at_any_moment_with_io_uring),
-	cmocka_unit_test(machine_ends_at_any_moment_with_poll),
-	cmocka_unit_test(machine_ends_at_any_moment_with_direct_disks),
+	cmocka_unit_test(machine_ends_at_any_moment),
 };
+
+static const struct way ways[] = {
+	{ "kvm, io_uring", "kvm", "auto", "" },
+	{ "kvm, poll", "kvm", "poll", "" },
+	/* Its buffers fit no O_DIRECT: they go through bounce buffers. */
+	{ "kvm, direct", "kvm", "auto", ",direct=on" },
+	{ "interp, io_uring", "interp", "auto", "" },
+	{ "interp, poll", "interp", "poll", "" },
+};
+
+static int run_way(const struct way *w)
+{
+	static struct CMUnitTest tests[ARRAY_SIZE(all)];
+	static char names[ARRAY_SIZE(all)][128];
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+		snprintf(names[i], sizeof(names[i]), "%s: %s", w->name,
+			 all[i].name);
+		tests[i] = all[i];
+		tests[i].name = names[i];
+		tests[i].initial_state = (void *)(uintptr_t)w;
+	}
+	return cmocka_run_group_tests_name(w->name, tests, NULL, NULL);
+}
 
 int main(void)
 {
 	sigset_t set;
+	int failed = 0;
 
 	/* No thread takes the signal but through the machine. */
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	cmocka_set_message_output(CM_OUTPUT_TAP);
-	return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++)
+		failed += run_way(&ways[i]);
+	return failed ? 1 : 0;
 }

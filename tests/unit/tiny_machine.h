@@ -213,25 +213,27 @@ static inline void tiny_set(struct vm_config *c, const char *option,
 }
 
 /* The defaults, but little memory, no input, and 20 s for everything. */
-static inline void tiny_config(struct vm_config *c, const char *kernel)
+static inline void tiny_config(struct vm_config *c, const char *kernel,
+			       const char *accel)
 {
 	assert_int_equal(config_init(c), 0);
+	tiny_set(c, "accel", accel);
 	tiny_set(c, "kernel", kernel);
 	tiny_set(c, "memory", "2M");
 	tiny_set(c, "serial", "off");
 	tiny_set(c, "timeout", "20");
 }
 
-/* False, and it is said why, when no engine runs here. */
-static inline bool tiny_engine(void)
+/* False, and it is said why, when the engine @accel does not run here. */
+static inline bool tiny_engine(const char *accel)
 {
 	const struct engine_ops *ops;
 	char why[256];
 
 	log_set_level(LOG_LEVEL_ERR);
-	if (!engine_select("auto", &ops, why, sizeof(why)))
+	if (!engine_select(accel, &ops, why, sizeof(why)))
 		return true;
-	print_message("# %s\n", why);
+	print_message("# %s: %s\n", accel, why);
 	return false;
 }
 
