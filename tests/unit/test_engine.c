@@ -8,11 +8,13 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/checked.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "memory/bus.h"
 #include "memory/irq.h"
 #include "memory/ram.h"
@@ -408,6 +410,44 @@ static void interp_hands_over_to_kvm(void **state)
 	hand_over("interp", "kvm");
 }
 
+/* Lines that are in the pipe's read end @fd now. */
+static unsigned int lines_in(int fd)
+{
+	unsigned int lines = 0;
+	char c;
+
+	fd_set_nonblock(fd);
+	while (read(fd, &c, 1) == 1)
+		lines += c == '\n';
+	return lines;
+}
+
+/* A guest must not be able to fill the log, either. */
+static void interrupts_arrive_when_the_host_has_no_eventfds(void **state)
+{
+	struct vm *vm = vm_or_skip(state);
+	struct rlimit old, none;
+	unsigned int lines;
+	int log[2], i;
+
+	assert_int_equal(pipe(log), 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	none = (struct rlimit){ 0, old.rlim_max };
+	setrlimit(RLIMIT_NOFILE, &none);
+	log_set_fd(log[1]);
+	for (i = 0; i < 50; i++) {
+		write_ioapic(vm, 0x10 + 2 * 30, 1 << 16);
+		write_ioapic(vm, 0x10 + 2 * 30, 0x77);
+	}
+	log_set_fd(STDERR_FILENO);
+	setrlimit(RLIMIT_NOFILE, &old);
+	lines = lines_in(log[0]);
+	close(log[0]);
+	close(log[1]);
+	assert_true(lines <= 1);
+	interrupt_line_reaches_the_local_apic(state);
+}
+
 #define ENGINE_TEST(f, engine)                                        \
 	{                                                             \
 		engine ": " #f, f, set_up, tear_down, (char *)engine, \
@@ -425,7 +465,9 @@ static void interp_hands_over_to_kvm(void **state)
 		ENGINE_TEST(triple_fault_is_a_shutdown, engine),             \
 		ENGINE_TEST(dirty_log_has_the_page_the_guest_wrote, engine), \
 		ENGINE_TEST(doorbell_rings_without_an_exit, engine),         \
-		ENGINE_TEST(interrupt_line_reaches_the_local_apic, engine)
+		ENGINE_TEST(interrupt_line_reaches_the_local_apic, engine),  \
+		ENGINE_TEST(interrupts_arrive_when_the_host_has_no_eventfds, \
+			    engine)
 
 static const struct CMUnitTest tests[] = {
 	EVERY_TEST("kvm"),

@@ -53,6 +53,7 @@ struct kvm_engine {
 
 	pthread_mutex_t route_lock; /* routes[] and KVM's table */
 	struct kvm_route routes[LAYOUT_GSIS];
+	atomic_bool said_route;
 
 	atomic_bool extint; /* the PIC asks for the first CPU */
 	struct kvm_vcpu *_Atomic first;

@@ -101,8 +101,10 @@ static void route(struct irq_sink *s, unsigned int gsi, const struct msi_msg *m)
 unlock:
 	pthread_mutex_unlock(&k->route_lock);
 
+	/* Once: a guest can mask and unmask for ever. */
 	if (err)
-		log_err("kvm: route of GSI %u: %s", gsi, strerror(-err));
+		log_once(&k->said_route, "kvm: route of GSI %u: %s", gsi,
+			 strerror(-err));
 }
 
 static void trigger(struct irq_sink *s, unsigned int gsi)
