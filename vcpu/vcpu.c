@@ -149,13 +149,14 @@ static void wait_until_outside(struct vcpu_thread *t)
 
 	pthread_mutex_lock(&t->lock);
 	while (!t->outside && !t->finished) {
-		clock_gettime(CLOCK_REALTIME, &until);
+		clock_gettime(CLOCK_MONOTONIC, &until);
 		until.tv_nsec += KICK_AGAIN_NS;
 		if (until.tv_nsec >= 1000000000L) {
 			until.tv_nsec -= 1000000000L;
 			until.tv_sec++;
 		}
-		if (pthread_cond_timedwait(&t->changed, &t->lock, &until))
+		if (pthread_cond_clockwait(&t->changed, &t->lock,
+					   CLOCK_MONOTONIC, &until))
 			t->vcpu->engine->ops->kick(t->vcpu);
 	}
 	pthread_mutex_unlock(&t->lock);
