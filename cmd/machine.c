@@ -363,7 +363,7 @@ static int create_devices(struct machine *m, struct machine_error *e)
 	}
 	if (!m->cfg->rng)
 		return 0;
-	err = virtio_rng_create(&rng, m->ram, m->loop, "rng0");
+	err = virtio_rng_create(&rng, m->ram, m->loop, "rng0", NULL);
 	return err ? err : plug_in(m, rng);
 }
 

@@ -45,6 +45,8 @@ struct boot_params {
 	enum boot_protocol protocol;
 	unsigned int nr_cpus;
 	bool device_tree; /* hand the blob over as SETUP_DTB */
+	const uint64_t
+		*seed; /* of the kernel's seed; NULL: the host's entropy */
 	const struct boot_virtio_slot *slots;
 	size_t nr_slots;
 };

@@ -9,6 +9,7 @@
 #include <sys/random.h>
 
 #include "base/checked.h"
+#include "base/seed.h"
 #include "memory/boot/loader.h"
 #include "memory/boot/zero_page.h"
 #include "memory/ram.h"
@@ -59,6 +60,21 @@ static int write_device_tree(const struct boot_loader *l, gpa_t *at)
 	return err;
 }
 
+static int draw_seed(const struct boot_loader *l, void *buf, size_t len)
+{
+	struct seed s;
+
+	if (l->p->seed) {
+		seed_init(&s, *l->p->seed, SEED_BOOT);
+		seed_fill(&s, buf, len);
+		return 0;
+	}
+	if (getrandom(buf, len, 0) != (ssize_t)len)
+		return boot_fail(l, l->kernel.name, -EIO,
+				 "no random bytes from the host");
+	return 0;
+}
+
 int boot_setup_data_write(const struct boot_loader *l, gpa_t *first)
 {
 	uint8_t seed[RNG_SEED_BYTES];
@@ -66,9 +82,9 @@ int boot_setup_data_write(const struct boot_loader *l, gpa_t *first)
 	int err;
 
 	*first = at;
-	if (getrandom(seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
-		return boot_fail(l, l->kernel.name, -EIO,
-				 "no random bytes from the host");
+	err = draw_seed(l, seed, sizeof(seed));
+	if (err)
+		return err;
 	err = write_node(l, &at, ZP_SETUP_RNG_SEED, seed, sizeof(seed),
 			 !l->p->device_tree);
 	explicit_bzero(seed, sizeof(seed));

@@ -253,7 +253,8 @@ static void create(struct fuzz *f)
 	f->loop->eager = true;
 	p.disk = open_disk(f->loop);
 	require(!virtio_blk_create(&f->dev[DEV_BLK], f->ram, f->loop, &p));
-	require(!virtio_rng_create(&f->dev[DEV_RNG], f->ram, f->loop, "rng"));
+	require(!virtio_rng_create(&f->dev[DEV_RNG], f->ram, f->loop, "rng",
+				   NULL));
 	plug(f, DEV_RNG);
 	plug(f, DEV_BLK);
 }

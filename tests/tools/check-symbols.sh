@@ -6,9 +6,9 @@ bad=0
 while read -r o; do
 	rel=${o#"$1"/}
 	case $rel in
-	base/*) ok='^(log|list|thread|fd|checked)_' ;;
+	base/*) ok='^(log|list|thread|fd|checked|seed)_' ;;
 	memory/*) ok='^(ram|bus|irq|boot|acpi|fdt)_' ;;
-	vcpu/*) ok='^(engine|vcpu|kvm|interp|dbt|x86|irqchip|lapic|ioapic|pic|pit|uart|rtc|i8042|acpi_pm|pvpanic|debug_exit)_' ;;
+	vcpu/*) ok='^(engine|vcpu|vtime|kvm|interp|dbt|x86|irqchip|lapic|ioapic|pic|pit|uart|rtc|i8042|acpi_pm|pvpanic|debug_exit)_' ;;
 	virtio/*) ok='^(virtio|vq|iov|loop|disk|netb|chr|pci|msix)_' ;;
 	config/*) ok='^config_' ;;
 	*) continue ;;

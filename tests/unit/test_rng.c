@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/seed.h"
 #include "tests/unit/fake_loop.h"
 #include "tests/unit/fake_transport.h"
 #include "virtio/rng.h"
@@ -30,7 +31,7 @@ static int setup(void **state)
 
 	if (!f || ram_create(&f->ram, RAM_SIZE) ||
 	    loop_create(&f->loop, LOOP_AUTO, 1) ||
-	    virtio_rng_create(&f->dev, f->ram, f->loop, "rng"))
+	    virtio_rng_create(&f->dev, f->ram, f->loop, "rng", NULL))
 		return -1;
 	fake_attach(&f->t, f->dev);
 	ring_init(&f->r, f->ram, RING_AT, 8);
@@ -121,6 +122,27 @@ static void readable_buffers_are_left_alone(void **state)
 	assert_true(is_zero(f, DATA_AT, 64));
 }
 
+static void a_seed_decides_what_is_given(void **state)
+{
+	struct fixture *f = *state;
+	const uint64_t number = 3;
+	uint8_t want[64];
+	struct seed s;
+
+	virtio_dev_destroy(f->dev);
+	assert_int_equal(
+		virtio_rng_create(&f->dev, f->ram, f->loop, "rng", &number), 0);
+	fake_attach(&f->t, f->dev);
+	ring_init(&f->r, f->ram, RING_AT, 8);
+	fake_start_device(f->dev, 0, &f->r);
+
+	ring_desc(&f->r, 0, DATA_AT, 64, RING_WRITE, 0);
+	assert_int_equal(ask(f).len, 64);
+	seed_init(&s, number, SEED_DEVICE);
+	seed_fill(&s, want, sizeof(want));
+	assert_memory_equal(ram_ptr(f->ram, DATA_AT, 64), want, 64);
+}
+
 static void damaged_ring_breaks_the_device(void **state)
 {
 	struct fixture *f = *state;
@@ -138,6 +160,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(scattered_buffers_are_filled_to_the_end),
 	TEST(one_request_gets_a_bounded_number_of_bytes),
 	TEST(readable_buffers_are_left_alone),
+	TEST(a_seed_decides_what_is_given),
 	TEST(damaged_ring_breaks_the_device),
 };
 
