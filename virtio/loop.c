@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/checked.h"
@@ -48,13 +49,16 @@ int loop_init(struct loop *l, const struct loop_backend *backend)
 	l->busy.busy_prev = &l->busy;
 	l->wake.name = "loop wake";
 	l->task_last = &l->task_first;
+	loop_fifo_init(&l->over);
 	pthread_mutex_init(&l->lock, NULL);
+	pthread_cond_init(&l->settled, NULL);
 	return 0;
 }
 
 void loop_fini(struct loop *l)
 {
 	fd_close(&l->wake_fd);
+	pthread_cond_destroy(&l->settled);
 	pthread_mutex_destroy(&l->lock);
 }
 
@@ -64,8 +68,10 @@ static bool fall_asleep(struct loop *l)
 	bool may;
 
 	pthread_mutex_lock(&l->lock);
-	may = !l->task_first && (!atomic_load(&l->stop) || l->draining);
+	may = !l->task_first && !l->over.first && !l->settling &&
+	      (!atomic_load(&l->stop) || l->draining);
 	l->asleep = may;
+	l->settle_now = l->settling;
 	pthread_mutex_unlock(&l->lock);
 	return may;
 }
@@ -77,11 +83,50 @@ static void awake(struct loop *l)
 	pthread_mutex_unlock(&l->lock);
 }
 
+/* Operations in order: those that are over now. */
+static void finish_over(struct loop *l)
+{
+	struct loop_fifo batch = l->over;
+	struct loop_op *op;
+
+	if (!batch.first)
+		return;
+	loop_fifo_init(&l->over);
+	while ((op = batch.first)) {
+		batch.first = op->next;
+		loop_finish(l, op, op->res);
+	}
+}
+
+static void end_settling_locked(struct loop *l)
+{
+	l->settling = false;
+	pthread_cond_signal(&l->settled);
+}
+
+/*
+ * Nothing happened in a turn that began at @finished, and with somebody
+ * waiting, who had made ready before what had to be served: tell them.
+ */
+static void settle(struct loop *l, uint64_t finished)
+{
+	pthread_mutex_lock(&l->lock);
+	if (l->settle_now && l->finished == finished && !l->task_first &&
+	    !l->over.first)
+		end_settling_locked(l);
+	pthread_mutex_unlock(&l->lock);
+}
+
 static int turn(struct loop *l)
 {
-	int err = l->backend->wait(l, fall_asleep(l));
+	uint64_t finished = l->finished;
+	int err;
 
+	finish_over(l);
+	/* Who drains the loop looks again when something has ended. */
+	err = l->backend->wait(l, fall_asleep(l) && l->finished == finished);
 	awake(l);
+	settle(l, finished);
 	return err;
 }
 
@@ -131,6 +176,26 @@ static void arm_wake(struct loop *l)
 	l->wake.done = handle_wake;
 	loop_read(l, &l->wake, l->wake_fd, &l->wake_count,
 		  sizeof(l->wake_count), -1);
+}
+
+void loop_settle(struct loop *l)
+{
+	struct timespec until;
+	bool signal;
+
+	pthread_mutex_lock(&l->lock);
+	l->settling = true;
+	signal = l->asleep;
+	l->asleep = false;
+	if (signal)
+		fd_event_signal(l->wake_fd);
+	while (l->settling && !atomic_load(&l->stop)) {
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_sec++; /* a loop that never ran does not signal */
+		pthread_cond_timedwait(&l->settled, &l->lock, &until);
+	}
+	l->settling = false;
+	pthread_mutex_unlock(&l->lock);
 }
 
 /* End of a loop */
@@ -263,6 +328,9 @@ static void run_last_tasks(struct loop *l)
 	/* Posting is over, so this ends. */
 	while ((t = pop_task(l)))
 		t->fn(t);
+	pthread_mutex_lock(&l->lock);
+	end_settling_locked(l);
+	pthread_mutex_unlock(&l->lock);
 }
 
 int loop_run(struct loop *l)
@@ -285,6 +353,31 @@ int loop_run(struct loop *l)
 
 /* Operations */
 
+/* What ends by itself, whatever others do? */
+static bool is_call(const struct loop_op *op)
+{
+	switch ((enum loop_op_kind)op->kind) {
+	case LOOP_OP_READ:
+	case LOOP_OP_WRITE:
+	case LOOP_OP_READV:
+	case LOOP_OP_WRITEV:
+		return op->off >= 0;
+	case LOOP_OP_FDATASYNC:
+	case LOOP_OP_FALLOCATE:
+		return true;
+	case LOOP_OP_POLL:
+	case LOOP_OP_TIMEOUT:
+	case LOOP_OP_ACCEPT:
+		break;
+	}
+	return false;
+}
+
+void loop_set_in_order(struct loop *l)
+{
+	l->in_order = true;
+}
+
 static void loop_start(struct loop *l, struct loop_op *op, int kind, int fd)
 {
 	assert(!op->busy);
@@ -299,6 +392,11 @@ static void loop_start(struct loop *l, struct loop_op *op, int kind, int fd)
 	op->busy_prev = l->busy.busy_prev;
 	op->busy_prev->busy_next = op;
 	l->busy.busy_prev = op;
+	if (l->in_order && is_call(op)) {
+		op->res = loop_call(op);
+		loop_fifo_push(&l->over, op);
+		return;
+	}
 	l->backend->start(l, op);
 }
 
@@ -307,6 +405,7 @@ void loop_finish(struct loop *l, struct loop_op *op, int res)
 	op->busy_prev->busy_next = op->busy_next;
 	op->busy_next->busy_prev = op->busy_prev;
 	op->busy = false;
+	l->finished++;
 	if (!l->draining)
 		op->done(op, res);
 }
@@ -398,7 +497,8 @@ void loop_cancel(struct loop *l, struct loop_op *op)
 	if (!op->busy || op->cancelled)
 		return;
 	op->cancelled = true;
-	l->backend->cancel(l, op);
+	if (!l->in_order || !is_call(op))
+		l->backend->cancel(l, op);
 }
 
 /* Speed-up */

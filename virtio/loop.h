@@ -12,8 +12,8 @@
  *                 for hosts that refuse io_uring
  *
  * done() handlers never block. Only loop_post(), loop_stop() and
- * loop_stopped() may be called from other threads than the one in
- * loop_run(); everything else is "loop thread only", where the thread that
+ * loop_stopped() and loop_settle() may be called from other threads than the
+ * one in loop_run(); everything else is "loop thread only", where the thread that
  * created the loop counts as the loop thread until loop_run() starts.
  */
 #ifndef MINIVMM_VIRTIO_LOOP_H
@@ -100,6 +100,22 @@ void loop_stop(struct loop *l);
 
 /* True from loop_stop() on. Any thread, async-signal-safe. */
 bool loop_stopped(const struct loop *l);
+
+/*
+ * From now on, transfers at an offset, fdatasync and fallocate are made on the
+ * loop thread and end in the order in which they were started, on whatever
+ * host: for runs that have to be the same. Before loop_run().
+ */
+void loop_set_in_order(struct loop *l);
+
+/*
+ * Wait until the loop has nothing to do: all that was posted and all fds that
+ * are ready were served, and what came of it, too. Only with
+ * loop_set_in_order(), or what other threads do for the loop is not waited
+ * for, and with LOOP_POLL: io_uring may say later what is ready. Returns at once when the loop has stopped. Any thread but the loop's,
+ * one at a time; the loop thread must not wait for that thread.
+ */
+void loop_settle(struct loop *l);
 
 /*
  * Run t->fn on the loop thread soon. Returns false, and never runs it, when

@@ -53,11 +53,20 @@ struct loop_backend {
 	int (*register_buffer)(struct loop *l, void *base, size_t len);
 };
 
+/* A queue of ops through op->next. */
+struct loop_fifo {
+	struct loop_op *first;
+	struct loop_op **last;
+};
+
 /* First member of each backend's own struct. */
 struct loop {
 	const struct loop_backend *backend;
 	struct loop_op busy; /* head of the ring of all that is in flight */
 	bool draining;	     /* finish without done() */
+	bool in_order;
+	struct loop_fifo over; /* in_order: made, done() still to run */
+	uint64_t finished;     /* ops, ever */
 	struct loop_op wake;
 	uint64_t wake_count;
 	int wake_fd;
@@ -67,6 +76,9 @@ struct loop {
 	struct loop_task *task_first;
 	struct loop_task **task_last;
 	bool asleep;
+	bool settling;	 /* somebody waits in loop_settle() */
+	bool settle_now; /* ... since before wait() */
+	pthread_cond_t settled;
 };
 
 int loop_uring_create(struct loop **out, unsigned int depth);
@@ -82,12 +94,7 @@ void loop_finish(struct loop *l, struct loop_op *op, int res);
 /* Make wait() return if it blocks. Any thread. */
 void loop_wake(struct loop *l);
 
-/* A queue of ops through op->next. */
-struct loop_fifo {
-	struct loop_op *first;
-	struct loop_op **last;
-};
-
+/* The queue above. */
 void loop_fifo_init(struct loop_fifo *f);
 void loop_fifo_push(struct loop_fifo *f, struct loop_op *op);
 struct loop_op *loop_fifo_pop(struct loop_fifo *f);
