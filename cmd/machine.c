@@ -292,7 +292,7 @@ static int create_engine(struct machine *m, struct machine_error *e)
 	char why[256];
 	int err;
 
-	err = engine_select(m->cfg->accel, &ops, why, sizeof(why));
+	err = engine_select(m->cfg->accel, false, &ops, why, sizeof(why));
 	if (err) {
 		explain(e, "--accel %s: %s", m->cfg->accel, why);
 		return err;

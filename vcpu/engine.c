@@ -21,8 +21,9 @@ static const struct engine_ops *const engines[] = {
 	&interp_engine_ops,
 };
 
-static int select_named(const char *name, const struct engine_ops **out,
-			char *why, size_t why_len)
+static int select_named(const char *name, bool counts,
+			const struct engine_ops **out, char *why,
+			size_t why_len)
 {
 	size_t i;
 	int ret;
@@ -30,6 +31,12 @@ static int select_named(const char *name, const struct engine_ops **out,
 	for (i = 0; i < ARRAY_SIZE(engines); i++) {
 		if (strcmp(engines[i]->name, name))
 			continue;
+		if (counts && !engines[i]->counts) {
+			snprintf(why, why_len,
+				 "cannot count instructions; a deterministic "
+				 "machine needs --accel auto or interp");
+			return -EOPNOTSUPP;
+		}
 		*out = engines[i];
 		ret = engines[i]->probe(why, why_len);
 		return ret < 0 ? ret : 0;
@@ -38,18 +45,20 @@ static int select_named(const char *name, const struct engine_ops **out,
 	return -ENOENT;
 }
 
-int engine_select(const char *name, const struct engine_ops **out, char *why,
-		  size_t why_len)
+int engine_select(const char *name, bool counts, const struct engine_ops **out,
+		  char *why, size_t why_len)
 {
 	size_t i;
 
 	*out = NULL;
 	why[0] = '\0';
 	if (strcmp(name, "auto"))
-		return select_named(name, out, why, why_len);
+		return select_named(name, counts, out, why, why_len);
 
 	/* The last one runs everywhere. */
 	for (i = 0; i < ARRAY_SIZE(engines); i++) {
+		if (counts && !engines[i]->counts)
+			continue;
 		*out = engines[i];
 		if (!engines[i]->probe(why, why_len))
 			break;

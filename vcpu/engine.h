@@ -12,6 +12,7 @@
 #ifndef MINIVMM_VCPU_ENGINE_H
 #define MINIVMM_VCPU_ENGINE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct bus;
@@ -21,6 +22,7 @@ struct engine_ops;
 struct irqchip;
 struct ram;
 struct vcpu;
+struct vtime;
 
 enum vcpu_exit {
 	VCPU_EXIT_KICKED,   /* vcpu kick: nothing happened */
@@ -35,6 +37,7 @@ struct engine_params {
 	struct bus *bus;
 	struct irqchip *chip;
 	unsigned int nr_cpus;
+	struct vtime *vtime; /* NULL: the host's time; see vtime.h */
 };
 
 /* Engines embed these two as their first member. */
@@ -53,6 +56,7 @@ struct vcpu {
  */
 struct engine_ops {
 	const char *name; /* "kvm", "dbt", "interp" */
+	bool counts;	  /* instructions: keeps engine_params.vtime */
 	/*
 	 * 0; 1: works, but is no good choice, and in @why the reason; or
 	 * -errno and in @why what is missing and what to do.
@@ -82,10 +86,11 @@ struct engine_ops {
 
 /*
  * The engine called @name, or for "auto" the first in the list whose probe is
- * content. 0, *out and in @why the reason for passing over better ones (empty
- * when there is none); or -errno and the reason in @why.
+ * content; with @counts only one that counts instructions. 0, *out and in @why
+ * the reason for passing over better ones (empty when there is none); or -errno
+ * and the reason in @why.
  */
-int engine_select(const char *name, const struct engine_ops **out, char *why,
-		  size_t why_len);
+int engine_select(const char *name, bool counts, const struct engine_ops **out,
+		  char *why, size_t why_len);
 
 #endif

@@ -72,14 +72,14 @@ static bool make_vm(struct vm *vm, const char *engine)
 	char why[256];
 
 	memset(vm, 0, sizeof(*vm));
-	if (engine_select(engine, &vm->ops, why, sizeof(why))) {
+	if (engine_select(engine, false, &vm->ops, why, sizeof(why))) {
 		print_message("# %s\n", why);
 		return false;
 	}
 	assert_int_equal(ram_create(&vm->ram, 2 << 20), 0);
 	assert_int_equal(bus_create(&vm->bus), 0);
 	assert_int_equal(irqchip_create(&vm->chip, vm->bus), 0);
-	p = (struct engine_params){ vm->ram, vm->bus, vm->chip, 2 };
+	p = (struct engine_params){ vm->ram, vm->bus, vm->chip, 2, NULL };
 	assert_int_equal(vm->ops->create(&vm->engine, &p), 0);
 	assert_int_equal(vm->ops->vcpu_create(vm->engine, 0, &vm->vcpu), 0);
 	vm->port.dev = (struct bus_dev){ "port", 0x80, 4, &port_ops };

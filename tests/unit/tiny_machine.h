@@ -231,7 +231,7 @@ static inline bool tiny_engine(const char *accel)
 	char why[256];
 
 	log_set_level(LOG_LEVEL_ERR);
-	if (!engine_select(accel, &ops, why, sizeof(why)))
+	if (!engine_select(accel, false, &ops, why, sizeof(why)))
 		return true;
 	print_message("# %s: %s\n", accel, why);
 	return false;

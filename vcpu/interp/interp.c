@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "vcpu/interp/interp_int.h"
 #include "vcpu/irqchip/irqchip.h"
+#include "vcpu/vtime.h"
 #include "vcpu/x86/host_tsc.h"
 
 static struct interp_engine *of_ram(struct ram_listener *l)
@@ -68,7 +69,7 @@ static void destroy(struct engine *engine)
 
 static int start_clock(struct interp_engine *e)
 {
-	e->tsc_khz = x86_host_tsc_khz();
+	e->tsc_khz = e->vtime ? VTIME_TSC_KHZ : x86_host_tsc_khz();
 	if (!e->tsc_khz) {
 		log_err("interp: this host's time stamp counter stands still");
 		return -ENODEV;
@@ -84,6 +85,8 @@ static int create(struct engine **out, const struct engine_params *p)
 	int err;
 
 	*out = NULL;
+	if (p->vtime && p->nr_cpus > 1)
+		return -EINVAL;
 	e = calloc(1, sizeof(*e));
 	if (!e)
 		return -ENOMEM;
@@ -92,6 +95,7 @@ static int create(struct engine **out, const struct engine_params *p)
 	e->bus = p->bus;
 	e->chip = p->chip;
 	e->nr_cpus = p->nr_cpus;
+	e->vtime = p->vtime;
 	e->listener = (struct ram_listener){
 		.written = written,
 		.dirty_log = dirty_log,
@@ -116,6 +120,7 @@ static int create(struct engine **out, const struct engine_params *p)
 
 const struct engine_ops interp_engine_ops = {
 	.name = "interp",
+	.counts = true,
 	.probe = probe,
 	.create = create,
 	.destroy = destroy,

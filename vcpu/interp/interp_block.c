@@ -152,6 +152,7 @@ const struct interp_block *interp_block_single(struct interp_vcpu *v)
 	if (err)
 		x86_raise_error(cpu, X86_GP, 0);
 	bind(&block->insn[0], 0);
+	block->nr = 1;
 	put_end(&block->insn[1], &block->insn[0], block->insn[0].len);
 	return block;
 }
@@ -171,6 +172,7 @@ static unsigned int decode(struct interp_block *block, const uint8_t *code,
 		bind(in, off);
 		off += in->len;
 		nr++;
+		block->nr = (uint8_t)nr;
 		if (in->flags & X86_F_END)
 			return nr;
 	}

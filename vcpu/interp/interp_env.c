@@ -12,6 +12,7 @@
 #include "memory/bus.h"
 #include "vcpu/interp/interp_int.h"
 #include "vcpu/irqchip/irqchip.h"
+#include "vcpu/vtime.h"
 
 #define MSR_APIC_BASE	 0x1b
 #define MSR_TSC_ADJUST	 0x3b
@@ -25,7 +26,7 @@
 
 static uint64_t vm_tsc(const struct interp_engine *e)
 {
-	return __rdtsc() - e->tsc_start;
+	return e->vtime ? vtime_now(e->vtime) : __rdtsc() - e->tsc_start;
 }
 
 uint64_t interp_now(const struct interp_engine *e)
@@ -63,15 +64,21 @@ int interp_publish_clock(struct interp_vcpu *v)
 				      &ref);
 }
 
-static int publish_wall(struct interp_vcpu *v)
+/* Nanoseconds since 1970 */
+static uint64_t wall(const struct interp_vcpu *v)
 {
 	struct timespec t;
-	uint64_t real;
 
+	if (v->vtime)
+		return vtime_wall(v->vtime);
 	clock_gettime(CLOCK_REALTIME, &t);
-	real = (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
+	return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
+}
+
+static int publish_wall(struct interp_vcpu *v)
+{
 	return x86_pvclock_write_wall(v->cpu.ram, v->cpu.st.msr.kvm_wall_clock,
-				      real, interp_now(interp_of_vcpu(v)));
+				      wall(v), interp_now(interp_of_vcpu(v)));
 }
 
 static uint64_t env_tsc(struct x86_cpu *cpu)
@@ -98,12 +105,15 @@ static uint64_t env_mmio_read(struct x86_cpu *cpu, gpa_t gpa, unsigned int len)
 static void env_mmio_write(struct x86_cpu *cpu, gpa_t gpa, unsigned int len,
 			   uint64_t val)
 {
-	struct lapic *l = interp_of_cpu(cpu)->lapic;
+	struct interp_vcpu *v = interp_of_cpu(cpu);
 
-	if (lapic_maps(l, gpa))
-		lapic_mmio_write(l, gpa % RAM_PAGE, len, val);
-	else
-		bus_write(cpu->bus, BUS_MMIO, gpa, len, val);
+	if (lapic_maps(v->lapic, gpa)) {
+		lapic_mmio_write(v->lapic, gpa % RAM_PAGE, len, val);
+		return;
+	}
+	bus_write(cpu->bus, BUS_MMIO, gpa, len, val);
+	if (v->vtime)
+		interp_count_settle(v);
 }
 
 /* MSRs that are not the core's */
@@ -205,7 +215,12 @@ static uint64_t env_hypercall(struct x86_cpu *cpu, uint64_t nr)
 
 static bool env_random(struct x86_cpu *cpu, uint64_t *val)
 {
-	(void)cpu;
+	struct interp_vcpu *v = interp_of_cpu(cpu);
+
+	if (v->vtime) {
+		*val = seed_next(&v->seed);
+		return true;
+	}
 	return getrandom(val, sizeof(*val), GRND_NONBLOCK) ==
 	       (ssize_t)sizeof(*val);
 }
@@ -251,7 +266,11 @@ static uint64_t lapic_tsc(struct lapic_owner *o)
 
 static void lapic_arm(struct lapic_owner *o, uint64_t deadline)
 {
-	of_owner(o)->deadline = deadline;
+	struct interp_vcpu *v = of_owner(o);
+
+	v->deadline = deadline;
+	if (v->block)
+		interp_vcpu_ask(v, INTERP_CLOCK);
 }
 
 static void lapic_wake(struct lapic_owner *o)

@@ -9,6 +9,7 @@
  *   interp_vcpu.c   one vCPU: create, state, kick, sleep
  *   interp_event.c  interrupts, NMI, INIT, SIPI, requests of other threads
  *   interp_run.c    the loop
+ *   interp_count.c  the same with every instruction counted, for vtime.h
  */
 #ifndef MINIVMM_VCPU_INTERP_INTERP_INT_H
 #define MINIVMM_VCPU_INTERP_INTERP_INT_H
@@ -18,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/seed.h"
 #include "memory/ram.h"
 #include "vcpu/engine.h"
 #include "vcpu/irqchip/lapic.h"
@@ -27,6 +29,7 @@
 struct bus;
 struct interp_vcpu;
 struct irqchip;
+struct vtime;
 
 /* What asks for a vCPU's attention, beside LAPIC_ATTENTION */
 enum interp_attention {
@@ -35,6 +38,7 @@ enum interp_attention {
 	INTERP_INIT = 0x08,
 	INTERP_SIPI = 0x10,
 	INTERP_FLUSH = 0x20, /* drop writable translations: see code.c */
+	INTERP_CLOCK = 0x40, /* counted: a deadline may be nearer now */
 };
 
 /*
@@ -63,6 +67,7 @@ struct interp_engine {
 	struct ram_listener listener;
 	struct interp_code code;
 	unsigned int nr_cpus;
+	struct vtime *vtime; /* NULL: the host's time */
 	uint64_t tsc_khz;
 	uint64_t tsc_start; /* the host's, at the VM's time 0 */
 	struct x86_pvclock_scale scale;
@@ -77,6 +82,7 @@ struct interp_block {
 	uint64_t page;
 	uint32_t gen;
 	uint8_t mode; /* enum x86_mode */
+	uint8_t nr;   /* instructions of the guest's */
 	struct x86_insn insn[];
 };
 
@@ -97,6 +103,9 @@ struct interp_vcpu {
 	uint64_t tsc_offset; /* added to the VM's TSC */
 	uint64_t deadline;   /* of the APIC timer, in ns of the VM's time */
 	unsigned int budget; /* blocks until the clock is looked at */
+	struct vtime *vtime; /* the engine's */
+	const struct interp_block *block; /* counted: the one under way */
+	struct seed seed;		  /* counted: of RDRAND */
 	atomic_uint sipi_vector;
 	atomic_bool running;   /* may use translations */
 	_Atomic uint32_t seen; /* the last epoch it has flushed for */
@@ -162,6 +171,8 @@ void interp_vcpu_kick(struct vcpu *v);
 void interp_vcpu_ask(struct interp_vcpu *v, unsigned int bits);
 /* Sleep while the attention word is @seen, to the timer's deadline at most. */
 void interp_vcpu_sleep(struct interp_vcpu *v, unsigned int seen);
+/* The same until somebody sets a bit. */
+void interp_vcpu_wait(struct interp_vcpu *v, unsigned int seen);
 
 /* interp_event.c */
 /*
@@ -169,6 +180,24 @@ void interp_vcpu_sleep(struct interp_vcpu *v, unsigned int seen);
  * return *why. May unwind.
  */
 bool interp_attend(struct interp_vcpu *v, enum vcpu_exit *why);
+
+/* interp_count.c: only with a vtime */
+void interp_count_init(struct interp_vcpu *v);
+/* The machine has ended? Then wait for the kick. */
+void interp_count_begin(struct interp_vcpu *v);
+/* Ring what is due. May unwind. */
+void interp_count_look(struct interp_vcpu *v);
+/* The block at cpu->rip, none that a deadline comes inside of. May unwind. */
+const struct interp_block *interp_count_find(struct interp_vcpu *v);
+/* Run @block, up to an instruction that asks for attention. May unwind. */
+void interp_count_block(struct interp_vcpu *v,
+			const struct interp_block *block);
+/* A fault or trap has unwound. */
+void interp_count_unwound(struct interp_vcpu *v);
+/* Halted: on to the next deadline, or wait while the attention is @seen. */
+void interp_count_sleep(struct interp_vcpu *v, unsigned int seen);
+/* A device was written to: wait until it has done its work. */
+void interp_count_settle(const struct interp_vcpu *v);
 
 /* interp_run.c: engine_ops member */
 int interp_vcpu_run(struct vcpu *v, enum vcpu_exit *why);

@@ -33,6 +33,14 @@ static void run_block(struct x86_cpu *cpu, const struct interp_block *block)
 	cpu->cur = NULL;
 }
 
+static void run(struct interp_vcpu *v, const struct interp_block *block)
+{
+	if (v->vtime)
+		interp_count_block(v, block);
+	else
+		run_block(&v->cpu, block);
+}
+
 /* Bits of DR6 for the instruction breakpoints at the current address. */
 static uint64_t hit_breakpoints(const struct x86_cpu *cpu)
 {
@@ -62,7 +70,7 @@ static void run_one(struct interp_vcpu *v)
 	cpu->st.events.shadow_sti = false;
 	cpu->st.events.shadow_mov_ss = false;
 	cpu->rflags &= ~X86_FL_RF;
-	run_block(cpu, interp_block_single(v));
+	run(v, interp_block_single(v));
 
 	dr6 = cpu->pending_dr6 | (step ? DR6_BS : 0);
 	cpu->pending_dr6 = 0;
@@ -116,18 +124,55 @@ static bool turn(struct interp_vcpu *v, enum vcpu_exit *why)
 	return false;
 }
 
+/* The same, counting. */
+static bool counted_turn(struct interp_vcpu *v, enum vcpu_exit *why)
+{
+	interp_count_look(v);
+	if (X86_UNLIKELY(needs_attention(v)))
+		return interp_attend(v, why);
+	if (X86_UNLIKELY(one_at_a_time(&v->cpu)))
+		run_one(v);
+	else
+		interp_count_block(v, interp_count_find(v));
+	return false;
+}
+
+static bool run_counted(struct interp_vcpu *v, enum vcpu_exit *why)
+{
+	while (!v->cpu.shutdown)
+		if (counted_turn(v, why))
+			return true;
+	return false;
+}
+
+static bool run_free(struct interp_vcpu *v, enum vcpu_exit *why)
+{
+	while (!v->cpu.shutdown)
+		if (turn(v, why))
+			return true;
+	return false;
+}
+
+static void handle_unwound(struct interp_vcpu *v)
+{
+	if (v->vtime)
+		interp_count_unwound(v);
+	x86_handle_fault(&v->cpu);
+}
+
 int interp_vcpu_run(struct vcpu *vcpu, enum vcpu_exit *why)
 {
 	struct interp_vcpu *v = (struct interp_vcpu *)(void *)vcpu;
+	bool decided;
 
 	atomic_store(&v->running, true);
+	if (v->vtime)
+		interp_count_begin(v);
 	if (setjmp(v->cpu.unwind))
-		x86_handle_fault(&v->cpu);
-	while (!v->cpu.shutdown)
-		if (turn(v, why))
-			goto out;
-	*why = VCPU_EXIT_SHUTDOWN;
-out:
+		handle_unwound(v);
+	decided = v->vtime ? run_counted(v, why) : run_free(v, why);
+	if (!decided)
+		*why = VCPU_EXIT_SHUTDOWN;
 	atomic_store(&v->running, false);
 	return 0;
 }

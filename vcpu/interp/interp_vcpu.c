@@ -45,11 +45,28 @@ void interp_vcpu_ask(struct interp_vcpu *v, unsigned int bits)
 		futex(&v->owner.attention, FUTEX_WAKE, 1, NULL);
 }
 
+static void sleep_on(struct interp_vcpu *v, unsigned int seen,
+		     const struct timespec *timeout)
+{
+	atomic_store(&v->running, false);
+	futex(&v->owner.attention, FUTEX_WAIT, seen, timeout);
+	atomic_store(&v->running, true);
+}
+
+void interp_vcpu_wait(struct interp_vcpu *v, unsigned int seen)
+{
+	sleep_on(v, seen, NULL);
+}
+
 void interp_vcpu_sleep(struct interp_vcpu *v, unsigned int seen)
 {
 	uint64_t now = interp_now(interp_of_vcpu(v));
 	struct timespec t, *timeout = NULL;
 
+	if (v->vtime) {
+		interp_count_sleep(v, seen);
+		return;
+	}
 	if (v->deadline != LAPIC_NEVER) {
 		uint64_t ns = v->deadline > now ? v->deadline - now : 0;
 
@@ -57,9 +74,7 @@ void interp_vcpu_sleep(struct interp_vcpu *v, unsigned int seen)
 		t.tv_nsec = (long)(ns % NS_PER_S);
 		timeout = &t;
 	}
-	atomic_store(&v->running, false);
-	futex(&v->owner.attention, FUTEX_WAIT, seen, timeout);
-	atomic_store(&v->running, true);
+	sleep_on(v, seen, timeout);
 	lapic_run_timer(v->lapic);
 }
 
@@ -114,6 +129,9 @@ int interp_vcpu_create(struct engine *engine, unsigned int id,
 	v->vcpu = (struct vcpu){ engine, id };
 	v->owner.ops = &interp_lapic_ops;
 	v->deadline = LAPIC_NEVER;
+	v->vtime = e->vtime;
+	if (v->vtime)
+		interp_count_init(v);
 	init_cpu(e, v);
 
 	err = interp_blocks_init(&v->blocks);

@@ -24,6 +24,7 @@ void x86_cpu_init(struct x86_cpu *cpu, struct ram *ram, struct bus *bus,
 	cpu->tlb = cpu->tlb_set[0];
 	cpu->tlb_gen = 1;
 	cpu->rflags = X86_FL_ONE;
+	cpu->repeat_max = UINT64_MAX;
 	cpu->phys_mask = (1ull << PHYS_BITS) - 1;
 }
 

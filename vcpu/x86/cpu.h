@@ -207,6 +207,8 @@ struct x86_cpu {
 	uint8_t delivering;	/* exception under delivery + 1, or 0 */
 	bool external;		/* ... that no instruction asked for */
 	uint64_t pending_dr6;	/* #DB after this instruction */
+	uint64_t repeated;	/* iterations of REP since who counts set it */
+	uint64_t repeat_max;	/* after so many it stops: 1 or more */
 	atomic_uint *attention; /* not 0: leave the guest after this block */
 
 	jmp_buf unwind;

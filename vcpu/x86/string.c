@@ -10,6 +10,7 @@
  */
 #include <string.h>
 
+#include "base/checked.h"
 #include "memory/bus.h"
 #include "vcpu/x86/mem.h"
 #include "vcpu/x86/semantics.h"
@@ -60,9 +61,10 @@ static void advance(struct x86_cpu *cpu, const struct x86_insn *in,
 static void count_down(struct x86_cpu *cpu, const struct x86_insn *in,
 		       uint64_t elements)
 {
-	if (has_rep(in))
-		x86_reg_set(cpu, CPU_RCX, cpu->reg[CPU_RCX] - elements,
-			    in->asize);
+	if (!has_rep(in))
+		return;
+	x86_reg_set(cpu, CPU_RCX, cpu->reg[CPU_RCX] - elements, in->asize);
+	cpu->repeated += elements;
 }
 
 /* One step: at most @n elements; returns those done. */
@@ -84,7 +86,9 @@ static void end(struct x86_cpu *cpu, const struct x86_insn *in, bool finished)
 static void repeat(struct x86_cpu *cpu, const struct x86_insn *in,
 		   step_fn *step)
 {
-	uint64_t left = count(cpu, in), batch = BATCH;
+	uint64_t all = count(cpu, in), left = min_u64(all, cpu->repeat_max);
+	bool finished = left == all;
+	uint64_t batch = BATCH;
 
 	while (left && batch) {
 		left -= step(cpu, in, left);
@@ -92,7 +96,7 @@ static void repeat(struct x86_cpu *cpu, const struct x86_insn *in,
 		if (left && interrupted(cpu))
 			break;
 	}
-	end(cpu, in, !left);
+	end(cpu, in, finished && !left);
 }
 
 /* Whole elements from @lin to the end of its page, at most @n. */
@@ -292,17 +296,21 @@ static void repeat_while(struct x86_cpu *cpu, const struct x86_insn *in,
 			 step_fn *step)
 {
 	bool want = !(in->pfx & X86_PFX_REPNE);
-	uint64_t left = count(cpu, in), batch = BATCH;
+	uint64_t all = count(cpu, in), left = min_u64(all, cpu->repeat_max);
+	bool finished = left == all;
+	uint64_t batch = BATCH;
 
 	while (left && batch) {
 		left -= step(cpu, in, left);
 		batch--;
-		if (has_rep(in) && x86_zf(cpu) != want)
+		if (has_rep(in) && x86_zf(cpu) != want) {
+			finished = true;
 			left = 0;
+		}
 		if (left && interrupted(cpu))
 			break;
 	}
-	end(cpu, in, !left);
+	end(cpu, in, finished && !left);
 }
 
 void x86_do_cmps(struct x86_cpu *cpu, const struct x86_insn *in)
