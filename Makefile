@@ -40,7 +40,7 @@ MANDIR ?= $(PREFIX)/share/man
 CONFIG_KVM ?= 1
 
 # libfdt has no pkg-config file in Debian 12: its name says it all.
-PKG_LIBS := liburing inih
+PKG_LIBS := liburing inih libxxhash
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wundef -Wwrite-strings -Wpointer-arith -Wvla -Wimplicit-fallthrough
@@ -61,7 +61,8 @@ override LDFLAGS += $(if $(SAN),-fsanitize=$(SAN)) -pthread
 # Static where there is an archive: each shared library costs 40 us at start.
 library = $(or $(wildcard $(shell $(CC) -print-file-name=lib$(1).a)),-l$(1))
 override LDLIBS += $(PKG_LDFLAGS) \
-	$(call library,uring) $(call library,inih) $(call library,fdt)
+	$(call library,uring) $(call library,inih) $(call library,fdt) \
+	$(call library,xxhash)
 
 dirs := base config memory memory/boot vcpu vcpu/x86 vcpu/interp vcpu/irqchip \
 	vcpu/board $(if $(filter 1,$(CONFIG_KVM)),vcpu/kvm) \
@@ -146,7 +147,7 @@ check-all: $(programs) $(if $(SAN),,guest-images $(GUEST)/lab.cpio)
 	tests/tools/run-tests.sh "tests/tools/check-house.sh O=$(O)" \
 	tests/tools/check-fuzz.sh tests/tools/check-man.sh $(UNIT_BINS) \
 	$(CLI_TESTS) $(replay_tests) $(guest_tests) \
-	$(if $(SAN),,tests/lab/kernels.sh)
+	$(if $(SAN),,tests/boot/deterministic.sh tests/lab/kernels.sh)
 
 # The command line, its configuration and its manual pages.
 CLI_TESTS := $(sort $(wildcard tests/cli/*.sh))

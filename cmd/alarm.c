@@ -4,7 +4,8 @@
  *
  * How it works. Only the loop thread starts timeouts: alarm_set() notes the
  * deadline and posts a task, which starts the timeout, or cancels the one in
- * flight so that its end starts the right one.
+ * flight so that its end starts the right one. With virtual time there is
+ * nothing to keep: the deadline is passed on.
  */
 #include "cmd/alarm.h"
 
@@ -55,8 +56,8 @@ static void on_timeout(struct loop_op *op, int res)
 	settle(a);
 }
 
-void alarm_init(struct alarm *a, struct loop *loop, const char *name,
-		void (*expired)(void *ctx), void *ctx)
+void alarm_init(struct alarm *a, struct loop *loop, struct vtime *vtime,
+		const char *name, void (*expired)(void *ctx), void *ctx)
 {
 	*a = (struct alarm){
 		.loop = loop,
@@ -65,11 +66,19 @@ void alarm_init(struct alarm *a, struct loop *loop, const char *name,
 		.deadline = ALARM_NEVER,
 		.expired = expired,
 		.ctx = ctx,
+		.vtime = vtime,
+		.virtual = { .expired = expired, .ctx = ctx },
 	};
+	if (vtime)
+		vtime_add_alarm(vtime, &a->virtual);
 }
 
 void alarm_set(struct alarm *a, uint64_t deadline_ns)
 {
+	if (a->vtime) {
+		vtime_set_alarm(a->vtime, &a->virtual, deadline_ns);
+		return;
+	}
 	a->deadline = deadline_ns;
 	loop_post(a->loop, &a->task);
 }

@@ -21,8 +21,10 @@
 #include "vcpu/board/uart.h"
 #include "vcpu/irqchip/irqchip.h"
 #include "vcpu/irqchip/pit.h"
+#include "vcpu/vtime.h"
 
 struct board {
+	struct vtime *vtime;
 	struct pit *pit;
 	struct uart *uart;
 	struct rtc *rtc;
@@ -62,24 +64,41 @@ static void on_rtc_expired(void *board)
 	rtc_expired(b->rtc);
 }
 
+static uint64_t virtual_now(void *board)
+{
+	const struct board *b = board;
+
+	return vtime_now(b->vtime);
+}
+
+static uint64_t virtual_wall(void *board)
+{
+	const struct board *b = board;
+
+	return vtime_wall(b->vtime);
+}
+
 static int create_clocks(struct board *b, const struct board_params *p)
 {
 	const struct pit_params pit = {
 		.irq = irqchip_line(p->chip, LAYOUT_GSI_PIT),
 		.arm = pit_arm,
+		.now = b->vtime ? virtual_now : NULL,
 		.ctx = b,
 	};
 	const struct rtc_params rtc = {
 		.irq = irqchip_line(p->chip, LAYOUT_GSI_RTC),
 		.arm = rtc_arm,
+		.now = b->vtime ? virtual_now : NULL,
+		.wall = b->vtime ? virtual_wall : NULL,
 		.ctx = b,
 		.ram_low = ram_region(p->ram, 0)->size,
 		.ram_high = ram_size(p->ram) - ram_region(p->ram, 0)->size,
 	};
 	int err;
 
-	alarm_init(&b->pit_alarm, p->loop, "pit", on_pit_expired, b);
-	alarm_init(&b->rtc_alarm, p->loop, "rtc", on_rtc_expired, b);
+	alarm_init(&b->pit_alarm, p->loop, p->vtime, "pit", on_pit_expired, b);
+	alarm_init(&b->rtc_alarm, p->loop, p->vtime, "rtc", on_rtc_expired, b);
 	err = pit_create(&b->pit, p->bus, &pit);
 	return err ? err : rtc_create(&b->rtc, p->bus, &rtc);
 }
@@ -110,6 +129,7 @@ int board_create(struct board **out, const struct board_params *p)
 	if (!b)
 		return -ENOMEM;
 
+	b->vtime = p->vtime;
 	err = create_clocks(b, p);
 	if (!err)
 		err = create_uart(b, p);

@@ -13,12 +13,14 @@ struct console;
 struct irqchip;
 struct loop;
 struct ram;
+struct vtime;
 
 struct board_params {
 	struct bus *bus;
 	const struct ram *ram; /* for its size */
 	struct irqchip *chip;
-	struct loop *loop;	 /* for the PIT's timer */
+	struct loop *loop;	 /* for the clocks' timers */
+	struct vtime *vtime;	 /* NULL: the host's time */
 	struct console *console; /* attached to COM1 */
 	struct board_events events;
 };

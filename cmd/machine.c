@@ -29,6 +29,7 @@
 #include "base/log.h"
 #include "cmd/board.h"
 #include "cmd/console.h"
+#include "cmd/state_hash.h"
 #include "config/config.h"
 #include "memory/boot/boot.h"
 #include "memory/bus.h"
@@ -37,6 +38,7 @@
 #include "vcpu/irqchip/irqchip.h"
 #include "vcpu/state.h"
 #include "vcpu/vcpu.h"
+#include "vcpu/vtime.h"
 #include "vcpu/x86/entry.h"
 #include "virtio/backend/disk.h"
 #include "virtio/blk.h"
@@ -56,6 +58,7 @@ struct slot {
 
 struct machine {
 	const struct vm_config *cfg;
+	struct vtime *vtime; /* NULL: the host's time */
 	struct loop *loop;
 	struct ram *ram;
 	struct bus *bus;
@@ -95,6 +98,10 @@ static void end(struct machine *m, enum machine_end why, int value)
 	if (atomic_exchange(&m->ended, true))
 		return;
 	m->result = (struct machine_result){ why, value };
+	if (m->vtime) { /* not one instruction more */
+		vtime_stop(m->vtime);
+		m->engine->ops->kick(m->vcpu[0]);
+	}
 	loop_stop(m->loop);
 }
 
@@ -154,6 +161,34 @@ static void on_signal(struct loop_op *op, int res)
 		end(m, MACHINE_SIGNAL, (int)m->siginfo.ssi_signo);
 }
 
+static void settle(void *machine)
+{
+	const struct machine *m = machine;
+
+	loop_settle(m->loop);
+}
+
+/* Virtual time, and devices that the vCPU waits for. */
+static int create_time(struct machine *m, struct machine_error *e)
+{
+	(void)e;
+	if (!m->cfg->deterministic)
+		return 0;
+	m->vtime = calloc(1, sizeof(*m->vtime));
+	if (!m->vtime)
+		return -ENOMEM;
+	vtime_init(m->vtime, m->cfg->seed);
+	m->vtime->settle = settle;
+	m->vtime->settle_ctx = m;
+	return 0;
+}
+
+/* What entropy comes from; NULL: the host. */
+static const uint64_t *seed_of(const struct machine *m)
+{
+	return m->vtime ? &m->cfg->seed : NULL;
+}
+
 static int create_loop(struct machine *m, struct machine_error *e)
 {
 	static const enum loop_kind kinds[] = {
@@ -161,11 +196,14 @@ static int create_loop(struct machine *m, struct machine_error *e)
 		[CONFIG_IO_URING] = LOOP_URING,
 		[CONFIG_IO_POLL] = LOOP_POLL,
 	};
-	int err = loop_create(&m->loop, kinds[m->cfg->io], LOOP_DEPTH);
+	enum loop_kind kind = m->vtime ? LOOP_POLL : kinds[m->cfg->io];
+	int err = loop_create(&m->loop, kind, LOOP_DEPTH);
 
 	if (err)
 		explain(e, "the event loop: %s (--io poll needs no io_uring)",
 			strerror(-err));
+	else if (m->vtime)
+		loop_set_in_order(m->loop);
 	return err;
 }
 
@@ -249,6 +287,7 @@ static int create_board(struct machine *m, struct machine_error *e)
 		.ram = m->ram,
 		.chip = m->chip,
 		.loop = m->loop,
+		.vtime = m->vtime,
 		.console = m->console,
 		.events = {
 			.reset = on_reset,
@@ -287,12 +326,13 @@ static int create_engine(struct machine *m, struct machine_error *e)
 		.bus = m->bus,
 		.chip = m->chip,
 		.nr_cpus = m->cfg->cpus,
+		.vtime = m->vtime,
 	};
 	const struct engine_ops *ops;
 	char why[256];
 	int err;
 
-	err = engine_select(m->cfg->accel, false, &ops, why, sizeof(why));
+	err = engine_select(m->cfg->accel, m->vtime, &ops, why, sizeof(why));
 	if (err) {
 		explain(e, "--accel %s: %s", m->cfg->accel, why);
 		return err;
@@ -363,7 +403,7 @@ static int create_devices(struct machine *m, struct machine_error *e)
 	}
 	if (!m->cfg->rng)
 		return 0;
-	err = virtio_rng_create(&rng, m->ram, m->loop, "rng0", NULL);
+	err = virtio_rng_create(&rng, m->ram, m->loop, "rng0", seed_of(m));
 	return err ? err : plug_in(m, rng);
 }
 
@@ -400,6 +440,7 @@ static int load_kernel(struct machine *m, struct machine_error *e)
 		.protocol = protocols[m->cfg->boot],
 		.nr_cpus = m->cfg->cpus,
 		.device_tree = m->cfg->device_tree,
+		.seed = seed_of(m),
 		.slots = slots,
 		.nr_slots = m->nr_slots,
 	};
@@ -481,6 +522,7 @@ static int build(struct machine *m, struct machine_error *e)
 		const char *part;
 		int (*create)(struct machine *m, struct machine_error *e);
 	} steps[] = {
+		{ "time", create_time },
 		{ "loop", create_loop },
 		{ "ram", create_ram },
 		{ "chips", create_chips },
@@ -581,7 +623,46 @@ struct machine_result machine_run(struct machine *m)
 		}
 	}
 	stop_vcpus(m);
+	if (m->vtime)
+		log_info("virtual time: %llu instructions, %llu ns skipped",
+			 (unsigned long long)(m->vtime->ns - m->vtime->skipped),
+			 (unsigned long long)m->vtime->skipped);
 	return m->result;
+}
+
+static int hash_cpus(struct machine *m, struct state_hash *h)
+{
+	struct cpu_state *st;
+	unsigned int i;
+	int err = 0;
+
+	st = aligned_alloc(_Alignof(struct cpu_state), sizeof(*st));
+	if (!st)
+		return -ENOMEM;
+	for (i = 0; !err && i < m->cfg->cpus; i++) {
+		memset(st, 0, sizeof(*st));
+		err = m->engine->ops->get_state(m->vcpu[i], st);
+		if (!err)
+			state_hash_cpu(h, st);
+	}
+	free(st);
+	return err;
+}
+
+int machine_state_hash(struct machine *m, char *text)
+{
+	struct state_hash *h;
+	int err;
+
+	err = state_hash_create(&h);
+	if (!err)
+		err = hash_cpus(m, h);
+	if (!err)
+		err = state_hash_ram(h, m->ram);
+	if (err)
+		log_err("hash of the state: %s", strerror(-err));
+	state_hash_finish(h, text);
+	return err;
 }
 
 void machine_destroy(struct machine *m)
@@ -608,6 +689,7 @@ void machine_destroy(struct machine *m)
 	bus_destroy(m->bus);
 	ram_destroy(m->ram);
 	loop_destroy(m->loop);
+	free(m->vtime);
 	fd_close(&m->signal_fd);
 	free(m);
 }

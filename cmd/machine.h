@@ -52,6 +52,13 @@ int machine_create(struct machine **out, const struct vm_config *cfg,
 /* Run to the end. Once per machine. */
 struct machine_result machine_run(struct machine *m);
 
+/*
+ * After machine_run(): the hash of the architected registers of all CPUs and
+ * of all RAM, as text (STATE_HASH_TEXT bytes). 0, or -errno after one log
+ * line.
+ */
+int machine_state_hash(struct machine *m, char *text);
+
 void machine_destroy(struct machine *m);
 
 #endif

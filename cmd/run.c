@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@
 #include "cmd/check.h"
 #include "cmd/machine.h"
 #include "cmd/options.h"
+#include "cmd/state_hash.h"
 #include "cmd/status.h"
 
 /* Log lines go to @path from now on; -1 when it cannot be opened. */
@@ -74,6 +76,7 @@ static int run_machine(const struct vm_config *cfg)
 {
 	struct config_error wrong;
 	struct machine_result result;
+	char hash[STATE_HASH_TEXT];
 	struct machine_error e;
 	struct machine *m;
 
@@ -86,6 +89,8 @@ static int run_machine(const struct vm_config *cfg)
 	if (machine_create(&m, cfg, &e))
 		return status_fail("%s", e.text);
 	result = machine_run(m);
+	if (cfg->state_hash && !machine_state_hash(m, hash))
+		fprintf(stderr, "minivmm: state hash %s\n", hash);
 	machine_destroy(m);
 	return status_of(result, cfg);
 }

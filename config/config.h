@@ -64,6 +64,9 @@ struct vm_config {
 	enum config_io io;
 	bool fixed_buffers;   /* pin guest RAM, register it with io_uring */
 	unsigned int timeout; /* seconds; 0: none */
+	bool deterministic;   /* virtual time, entropy from the seed */
+	uint64_t seed;
+	bool state_hash; /* say it at the end */
 	bool rng;
 	enum config_serial serial;
 	char *serial_path; /* CONFIG_SERIAL_FILE */

@@ -19,7 +19,7 @@ struct config_row;
 struct config_type {
 	/*
 	 * Set the row's field of @obj (a vm_config or a config_disk) from
-	 * @value. NULL values reach counted flags only. @dir: what a relative
+	 * @value. NULL values reach flags only. @dir: what a relative
 	 * path is relative to, with a slash at its end; NULL or "" for the
 	 * current folder. 0; -EINVAL
 	 * for a value that is not what row->pub.format says; -ENOMEM; or
@@ -46,8 +46,10 @@ struct config_row {
 
 extern const struct config_type config_type_size;   /* uint64_t */
 extern const struct config_type config_type_number; /* unsigned int */
+extern const struct config_type config_type_wide;   /* uint64_t */
 extern const struct config_type config_type_count;  /* number or flag */
 extern const struct config_type config_type_switch; /* bool */
+extern const struct config_type config_type_flag;   /* switch or flag: on */
 extern const struct config_type config_type_choice; /* enum */
 extern const struct config_type config_type_word;   /* char *, a choice */
 extern const struct config_type config_type_text;   /* char * */

@@ -215,6 +215,37 @@ static const struct config_row rows[] = {
 	},
 	{
 		.pub = {
+			.section = "vm", .key = "deterministic",
+			.option = "deterministic",
+			.format = "on or off",
+			.fallback = "off",
+			.help = "every run the same: virtual time, --seed",
+		},
+		.type = &config_type_flag, .field = VM(deterministic),
+	},
+	{
+		.pub = {
+			.section = "vm", .key = "seed",
+			.option = "seed", .metavar = "N",
+			.format = "a number from 0 to 18446744073709551615",
+			.fallback = "0",
+			.help = "entropy of a deterministic machine",
+		},
+		.type = &config_type_wide, .field = VM(seed),
+		.max = UINT64_MAX,
+	},
+	{
+		.pub = {
+			.section = "vm", .key = "state-hash",
+			.option = "state-hash",
+			.format = "on or off",
+			.fallback = "off",
+			.help = "at the end, a hash of registers and RAM",
+		},
+		.type = &config_type_flag, .field = VM(state_hash),
+	},
+	{
+		.pub = {
 			.section = "vm", .key = "name",
 			.option = "name", .metavar = "TEXT",
 			.format = "1 to 64 bytes of text on one line",

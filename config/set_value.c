@@ -112,6 +112,14 @@ static const char *size_get(const struct config_row *row, const void *obj,
 
 const struct config_type config_type_size = { size_set, size_get };
 
+static int parse_number(const struct config_row *row, const char *value,
+			uint64_t *out)
+{
+	if (parse_digits(value, out, &value) || *value || !in_range(row, *out))
+		return -EINVAL;
+	return 0;
+}
+
 static int number_set(const struct config_row *row, void *obj,
 		      const char *value, const char *dir,
 		      struct config_error *e)
@@ -120,7 +128,7 @@ static int number_set(const struct config_row *row, void *obj,
 
 	(void)dir;
 	(void)e;
-	if (parse_digits(value, &v, &value) || *value || !in_range(row, v))
+	if (parse_number(row, value, &v))
 		return -EINVAL;
 	*(unsigned int *)field_of(row, obj) = (unsigned int)v;
 	return 0;
@@ -135,6 +143,24 @@ static const char *number_get(const struct config_row *row, const void *obj,
 }
 
 const struct config_type config_type_number = { number_set, number_get };
+
+static int wide_set(const struct config_row *row, void *obj, const char *value,
+		    const char *dir, struct config_error *e)
+{
+	(void)dir;
+	(void)e;
+	return parse_number(row, value, field_of(row, obj));
+}
+
+static const char *wide_get(const struct config_row *row, const void *obj,
+			    char *buf)
+{
+	snprintf(buf, CONFIG_VALUE_MAX, "%" PRIu64,
+		 *(const uint64_t *)field_of(row, obj));
+	return buf;
+}
+
+const struct config_type config_type_wide = { wide_set, wide_get };
 
 /* A flag that counts how often it was given, or the count itself. */
 static int count_set(const struct config_row *row, void *obj, const char *value,
@@ -173,6 +199,15 @@ static const char *switch_get(const struct config_row *row, const void *obj,
 }
 
 const struct config_type config_type_switch = { switch_set, switch_get };
+
+/* A flag that needs no value on the command line. */
+static int flag_set(const struct config_row *row, void *obj, const char *value,
+		    const char *dir, struct config_error *e)
+{
+	return switch_set(row, obj, value ? value : "on", dir, e);
+}
+
+const struct config_type config_type_flag = { flag_set, switch_get };
 
 /* The index of @value in the row's choices, or -1. */
 static int choice_index(const struct config_row *row, const char *value)

@@ -104,6 +104,26 @@ static int check_outputs(const struct vm_config *c, struct config_error *e)
 	return err;
 }
 
+static int check_deterministic(const struct vm_config *c,
+			       struct config_error *e)
+{
+	if (!c->deterministic)
+		return 0;
+	if (c->cpus > 1)
+		return config_error_set(e,
+					"deterministic: on needs one CPU, "
+					"cpus is %u",
+					c->cpus);
+	if (c->io == CONFIG_IO_URING)
+		return config_error_set(e, "deterministic: on takes no "
+					   "io_uring; expected io = auto or "
+					   "poll");
+	if (c->fixed_buffers)
+		return config_error_set(e, "deterministic: on takes no "
+					   "fixed-buffers");
+	return 0;
+}
+
 int config_validate(const struct vm_config *c, struct config_error *e)
 {
 	int err;
@@ -113,6 +133,8 @@ int config_validate(const struct vm_config *c, struct config_error *e)
 		err = check_disks(c, e);
 	if (!err)
 		err = check_outputs(c, e);
+	if (!err)
+		err = check_deterministic(c, e);
 	if (!err && c->fixed_buffers && c->io == CONFIG_IO_POLL)
 		err = config_error_set(e, "fixed-buffers: on needs io_uring; "
 					  "expected io = auto or uring");

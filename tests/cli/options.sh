@@ -18,6 +18,10 @@ refuses "an option cut short is not guessed" \
 refuses "an unknown letter is refused" "-q: unknown option; $list" -q
 refuses "a missing value is named" "--disk: expected a value: \
 --disk FILE[,key=value...]" --kernel k --disk
+refuses "deterministic is a flag" "--deterministic: takes no value" \
+	--deterministic=on
+refuses "a seed is a number" "--seed: expected a number from 0 to \
+18446744073709551615; got 'x'" --seed x
 refuses "a flag takes no value" "--verbose: takes no value" --verbose=3
 refuses "a size without unit is bytes" "--memory: $size; got '512'" -m 512
 refuses "a negative size is refused" "--memory: $size; got '-1G'" -m -1G

@@ -6,7 +6,8 @@
 # downloaded and no privilege is asked for when nothing is missing.
 set -eu
 
-build=(gcc libc6-dev make pkg-config libfdt-dev liburing-dev libinih-dev)
+build=(gcc libc6-dev make pkg-config libfdt-dev liburing-dev libinih-dev
+	libxxhash-dev)
 # mmdebstrap needs uidmap to work without root, mke2fs -d needs fakeroot.
 demo=(qemu-system-x86 mmdebstrap uidmap fakeroot debian-archive-keyring
 	e2fsprogs busybox-static lz4 cpio kmod)

@@ -214,6 +214,39 @@ static void serial_goes_to_stdio_nowhere_or_a_file(void **state)
 	refuses(c, "serial", "tty", "expected stdio, off or file:PATH");
 }
 
+static void flags_need_no_value_and_files_say_on_or_off(void **state)
+{
+	struct vm_config *c = *state;
+	static const char text[] = "[vm]\ndeterministic = off\n";
+	struct config_error e;
+
+	assert_false(c->deterministic);
+	assert_false(c->state_hash);
+	accepts(c, "deterministic", NULL);
+	accepts(c, "state-hash", NULL);
+	assert_true(c->deterministic);
+	assert_true(c->state_hash);
+	assert_int_equal(config_read_text(c, text, strlen(text), "t.ini", &e),
+			 0);
+	assert_false(c->deterministic);
+	refuses_text(c, "[vm]\nstate-hash = 1\n",
+		     "t.ini:2: state-hash: expected on or off; got '1'");
+}
+
+static void a_seed_is_any_number_of_64_bits(void **state)
+{
+	struct vm_config *c = *state;
+
+	assert_int_equal(c->seed, 0);
+	accepts(c, "seed", "18446744073709551615");
+	assert_true(c->seed == UINT64_MAX);
+	refuses(c, "seed", "18446744073709551616", "expected a number from 0");
+	refuses(c, "seed", "-1", "expected a number from 0");
+	refuses(c, "seed", "0x1", "expected a number from 0");
+	refuses(c, "seed", "1K", "expected a number from 0");
+	refuses(c, "seed", "", "expected a number from 0");
+}
+
 static void verbose_counts_up_to_its_end(void **state)
 {
 	struct vm_config *c = *state;
@@ -583,6 +616,22 @@ static void fixed_buffers_need_io_uring(void **state)
 	validate_refuses(c, "fixed-buffers: on needs io_uring");
 }
 
+static void a_deterministic_machine_has_one_cpu_and_no_uring(void **state)
+{
+	struct vm_config *c = *state;
+
+	accepts(c, "kernel", "k");
+	accepts(c, "deterministic", NULL);
+	accepts(c, "cpus", "2");
+	validate_refuses(c, "deterministic: on needs one CPU, cpus is 2");
+	accepts(c, "cpus", "1");
+	accepts(c, "io", "uring");
+	validate_refuses(c, "deterministic: on takes no io_uring");
+	accepts(c, "io", "auto");
+	accepts(c, "fixed-buffers", "on");
+	validate_refuses(c, "deterministic: on takes no fixed-buffers");
+}
+
 static void the_default_command_line_follows_the_first_disk(void **state)
 {
 	struct vm_config *c = *state;
@@ -632,6 +681,9 @@ static void assert_config_equal(const struct vm_config *a,
 	assert_text_equal(a->serial_path, b->serial_path);
 	assert_text_equal(a->log_file, b->log_file);
 	assert_int_equal(a->verbose, b->verbose);
+	assert_int_equal(a->deterministic, b->deterministic);
+	assert_true(a->seed == b->seed);
+	assert_int_equal(a->state_hash, b->state_hash);
 	assert_text_equal(a->kernel, b->kernel);
 	assert_text_equal(a->initrd, b->initrd);
 	assert_text_equal(a->cmdline, b->cmdline);
@@ -809,6 +861,8 @@ static const struct CMUnitTest tests[] = {
 	T(switches_are_on_or_off_only),
 	T(choices_name_what_is_accepted),
 	T(serial_goes_to_stdio_nowhere_or_a_file),
+	T(flags_need_no_value_and_files_say_on_or_off),
+	T(a_seed_is_any_number_of_64_bits),
 	T(verbose_counts_up_to_its_end),
 	T(an_option_without_its_value_is_refused),
 	T(unknown_options_are_refused),
@@ -838,6 +892,7 @@ static const struct CMUnitTest tests[] = {
 	T(a_disk_section_needs_a_file),
 	T(outputs_do_not_overwrite_inputs),
 	T(fixed_buffers_need_io_uring),
+	T(a_deterministic_machine_has_one_cpu_and_no_uring),
 	T(the_default_command_line_follows_the_first_disk),
 	T(defaults_read_back_equal),
 	T(odd_strings_read_back_equal),
