@@ -30,11 +30,12 @@ static int open_log(const char *path)
 	return fd;
 }
 
-static void set_log_level(unsigned int verbose)
+/* A file bears a line more than a terminal: it names the engine unasked. */
+static void set_log_level(const struct vm_config *cfg)
 {
-	if (verbose >= 2)
+	if (cfg->verbose >= 2)
 		log_set_level(LOG_LEVEL_DEBUG);
-	else if (verbose == 1)
+	else if (cfg->verbose == 1 || cfg->log_file)
 		log_set_level(LOG_LEVEL_INFO);
 }
 
@@ -105,7 +106,7 @@ int cmd_run(int argc, char **argv)
 	if (status >= 0)
 		return status;
 
-	set_log_level(o.config.verbose);
+	set_log_level(&o.config);
 	if (o.config.log_file)
 		log_fd = open_log(o.config.log_file);
 	if (o.config.log_file && log_fd < 0)
