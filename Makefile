@@ -132,8 +132,7 @@ quiet := $(if $(filter 1,$(V)),,-s)
 .PHONY: demo check
 demo:
 	$(Q)tests/tools/deps.sh demo
-	$(Q)$(MAKE) $(quiet) --no-print-directory $(O)/minivmm guest-images \
-	$(GUEST)/lab.cpio
+	$(Q)$(MAKE) $(quiet) --no-print-directory $(O)/minivmm guest-images
 	$(Q)MINIVMM=$(O)/minivmm GUEST=$(GUEST) tests/boot/demo.sh
 check:
 	$(Q)tests/tools/deps.sh

@@ -9,10 +9,11 @@ set -eu
 build=(gcc libc6-dev make pkg-config libfdt-dev liburing-dev libinih-dev
 	libxxhash-dev)
 # mmdebstrap needs uidmap to work without root, mke2fs -d needs fakeroot.
-demo=(qemu-system-x86 mmdebstrap uidmap fakeroot debian-archive-keyring
+demo=(mmdebstrap uidmap fakeroot debian-archive-keyring
 	e2fsprogs busybox-static lz4 cpio kmod)
+# QEMU is for the KVM lab.
 tests=(libcmocka-dev mandoc clang libclang-rt-dev clang-format shellcheck
-	git bsdutils util-linux)
+	git bsdutils util-linux qemu-system-x86)
 
 say() {
 	echo "deps: $*"
