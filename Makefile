@@ -138,15 +138,15 @@ check:
 	$(Q)tests/tools/deps.sh
 	$(Q)$(MAKE) --no-print-directory check-all
 
-# SAN= leaves the lab out: it boots the program that users get.
+# SAN= leaves real kernels out: they boot with the program that users get.
 programs := $(O)/minivmm $(UNIT_BINS) $(GUESTS) $(REPLAYS)
 .PHONY: check-all
-check-all: $(programs) $(if $(SAN),,guest-images $(GUEST)/lab.cpio)
-	$(Q)MINIVMM=$(O)/minivmm GUEST=$(GUEST) TEST_TIMEOUT=600 \
+check-all: $(programs) $(if $(SAN),,boot-images $(GUEST)/lab.cpio)
+	$(Q)MINIVMM=$(O)/minivmm GUEST=$(GUEST) TEST_TIMEOUT=900 \
 	tests/tools/run-tests.sh "tests/tools/check-house.sh O=$(O)" \
 	tests/tools/check-fuzz.sh tests/tools/check-man.sh $(UNIT_BINS) \
 	$(CLI_TESTS) $(replay_tests) $(guest_tests) \
-	$(if $(SAN),,tests/boot/deterministic.sh tests/lab/kernels.sh)
+	$(if $(SAN),,$(boot_tests) tests/boot/deterministic.sh tests/lab/kernels.sh)
 
 # The command line, its configuration and its manual pages.
 CLI_TESTS := $(sort $(wildcard tests/cli/*.sh))

@@ -1,11 +1,19 @@
-# shellcheck shell=dash disable=SC2034
-# guest-lib.sh - start minivmm in the lab, talk to its guest, check claims.
+# shellcheck shell=dash disable=SC2034,SC2154
+# guest-lib.sh - start minivmm, talk to its guest, check claims.
 #
-# Sourced by /lab/run before the files of guests/. One VM at a time; its
-# console is in $vm_out, what minivmm says itself in $vm_err, its exit status
-# in $vm_status after vm_end.
+# Sourced before the files of guests/: in the KVM lab by its busybox, on this
+# machine by bash. One VM at a time; its console is in $vm_out, what minivmm
+# says itself in $vm_err, its exit status in $vm_status after vm_end.
+#
+# Who sources this has set:
+#   minivmm, accel         the program, and what it is to run guests with
+#   images                 folder of bzImage, vmlinux, initrd.gz
+#   scratch                folder for what a guest leaves
+#   root_disk, blank_disk  may be written; blank_disk has 64 MiB
+#   patience               seconds that a boot, a command or an end may take;
+#                          machines with other work are several times slower
 
-LINUX='--kernel /lab/bzImage --initrd /lab/initrd.gz'
+LINUX="--kernel $images/bzImage --initrd $images/initrd.gz"
 CONSOLE='console=ttyS0 reboot=k panic=-1 quiet'
 ROOT="$CONSOLE root=/dev/vda rw"
 
@@ -38,15 +46,16 @@ show() {
 
 # vm_start NAME OPTION... - start minivmm with a console that stays open.
 vm_start() {
-	local fifo=/tmp/$1.in
+	local fifo=$scratch/$1.in
 
-	vm_out=/tmp/$1.out vm_err=/tmp/$1.err vm_status=running
+	vm_out=$scratch/$1.out vm_err=$scratch/$1.err vm_status=running
 	shift
 	: >"$vm_out"
 	mkfifo "$fifo"
 	# Opened for both directions: neither side waits for the other.
 	exec 3<>"$fifo"
-	minivmm "$@" <"$fifo" >"$vm_out" 2>"$vm_err" 3>&- &
+	"$minivmm" --accel "$accel" "$@" \
+		<"$fifo" >"$vm_out" 2>"$vm_err" 3>&- &
 	vm_pid=$!
 }
 
@@ -55,10 +64,9 @@ vm_alive() {
 	readlink "/proc/$vm_pid/exe" >/dev/null
 }
 
-# vm_wait PATTERN - until a line of the console matches; two minutes are for
-# busy machines, where the lab is slower still.
+# vm_wait PATTERN - until a line of the console matches.
 vm_wait() {
-	local tries=480
+	local tries=$((patience * 4))
 
 	until grep -q "$1" "$vm_out"; do
 		tries=$((tries - 1))
@@ -102,9 +110,9 @@ vm_is() {
 	[ "$(vm_value "$1")" = "$2" ]
 }
 
-# Wait for the end; a VM that stays for two minutes is killed.
+# Wait for the end; a VM that stays is killed.
 vm_end() {
-	local tries=480
+	local tries=$((patience * 4))
 
 	while vm_alive && [ $tries -gt 0 ]; do
 		tries=$((tries - 1))

@@ -13,9 +13,9 @@ GUEST_DRIVERS := virtio_mmio virtio_blk virtio-rng pvpanic-mmio
 # The generic kernel has its file system as a module.
 GENERIC_DRIVERS := $(GUEST_DRIVERS) ext4
 
-.PHONY: guest-images generic-images
+.PHONY: guest-images boot-images check-boot
 guest-images: $(addprefix $(GUEST)/,bzImage vmlinux initrd.gz root.img)
-generic-images: $(addprefix $(GUEST)/generic/,bzImage initrd.gz)
+boot-images: guest-images $(addprefix $(GUEST)/generic/,bzImage initrd.gz)
 
 $(GUEST)/bzImage: tests/tools/fetch-kernel.sh
 	$(Q)$< $(@D)
@@ -46,6 +46,14 @@ $(GUEST)/rootfs.tar: tests/boot/mk-rootfs.sh
 	$(call say,DEBIAN,$@ (takes half a minute))mkdir -p $(@D) && $< $@
 
 $(GUEST)/root.img: tests/boot/mk-disk.sh tests/boot/root-init \
-		tests/boot/root-poweroff $(GUEST)/rootfs.tar \
-		$(GUEST)/minivmm-exit
+		tests/boot/root-poweroff tests/boot/root-work \
+		$(GUEST)/rootfs.tar $(GUEST)/minivmm-exit
 	$(call say,DISK,$@)$< $(GUEST)/rootfs.tar $(GUEST)/minivmm-exit $@
+
+boot_tests := tests/boot/interp.sh
+
+# ONLY=pattern runs some of its parts only.
+check-boot: $(O)/minivmm boot-images
+	$(Q)MINIVMM=$(O)/minivmm GUEST=$(GUEST) TEST_TIMEOUT=1800 \
+	tests/tools/run-tests.sh $(boot_tests)
+#: check-boot     real kernels under the interpreter; ONLY=PATTERN: some parts

@@ -21,6 +21,7 @@ tar -C "$tmp/root" --numeric-owner --exclude='./dev/*' -xf "$rootfs"
 
 install -m 755 "$here/root-init" "$tmp/root/sbin/init"
 install -m 755 "$here/root-poweroff" "$tmp/root/usr/local/sbin/poweroff"
+install -m 755 "$here/root-work" "$tmp/root/usr/local/bin/work"
 ln "$tmp/root/usr/local/sbin/poweroff" "$tmp/root/usr/local/sbin/reboot"
 install -m 755 "$exit_helper" "$tmp/root/usr/local/bin/minivmm-exit"
 echo minivmm >"$tmp/root/etc/hostname"

@@ -1,8 +1,8 @@
-# shellcheck shell=dash disable=SC2016,SC2034,SC2086
+# shellcheck shell=dash disable=SC2016,SC2034,SC2086,SC2154
 # The whole promise in one command: a stock kernel, its default command line,
 # one virtio disk, a login, a file that is there afterwards.
 
-vm_start one $LINUX --disk /dev/vda
+vm_start one $LINUX --disk "$root_disk"
 check "a Debian bzImage boots from a virtio disk to a login" vm_login
 check "commands typed at the console run in the guest" \
 	vm_do 'echo "cpus=$(nproc)" "disk=$(findmnt -no SOURCE /)"'

@@ -1,7 +1,7 @@
-# shellcheck shell=dash disable=SC2016,SC2034,SC2086
+# shellcheck shell=dash disable=SC2016,SC2034,SC2086,SC2154
 # Four vCPUs that all work at once, on the disk and on their own.
 
-vm_start four $LINUX --cpus 4 --disk /dev/vda --cmdline "$ROOT"
+vm_start four $LINUX --cpus 4 --disk "$root_disk" --cmdline "$ROOT"
 check "four vCPUs boot to a login" vm_login
 vm_do 'echo "cpus=$(nproc)"'
 check "nproc in the guest says 4" vm_is cpus= 4

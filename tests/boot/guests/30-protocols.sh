@@ -1,4 +1,4 @@
-# shellcheck shell=dash disable=SC2016,SC2034,SC2086
+# shellcheck shell=dash disable=SC2016,SC2034,SC2086,SC2154
 # The other two ways into a kernel, and the device tree handed over.
 
 greets() {
@@ -7,19 +7,20 @@ greets() {
 
 # protocol NAME OPTION... - boot once with nothing on stdin, greet, power off.
 protocol() {
-	vm_out=/tmp/$1.out vm_err=/tmp/$1.err
+	vm_out=$scratch/$1.out vm_err=$scratch/$1.err
 	shift
-	minivmm --initrd /lab/initrd.gz --disk /dev/vda --timeout 120 \
+	"$minivmm" --accel "$accel" --initrd "$images/initrd.gz" \
+		--disk "$root_disk" --timeout "$patience" \
 		--cmdline "$ROOT minivmm.once" "$@" \
 		</dev/null >"$vm_out" 2>"$vm_err"
 	vm_status=$?
 }
 
-protocol elf --kernel /lab/vmlinux --boot linux
+protocol elf --kernel "$images/vmlinux" --boot linux
 check "an ELF vmlinux boots to user space by the Linux protocol" greets
 check "and ends with status 0" vm_ended_with 0
 
-protocol pvh --kernel /lab/vmlinux --boot pvh
+protocol pvh --kernel "$images/vmlinux" --boot pvh
 check "an ELF vmlinux boots to user space through its PVH entry" greets
 check "and ends with status 0" vm_ended_with 0
 

@@ -1,4 +1,4 @@
-# shellcheck shell=dash disable=SC2016,SC2034,SC2086
+# shellcheck shell=dash disable=SC2016,SC2034,SC2086,SC2154
 # The ends that are not the guest's own choice; the others are beside them.
 
 vm_start panic $LINUX --cmdline "$CONSOLE"

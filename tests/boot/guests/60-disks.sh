@@ -1,17 +1,17 @@
-# shellcheck shell=dash disable=SC2016,SC2034,SC2086
+# shellcheck shell=dash disable=SC2016,SC2034,SC2086,SC2154
 # Ten disks: sizes, serials, read-only, discard, O_DIRECT, several queues.
 
 ten_disks() {
 	local i=0
 
 	while [ $i -lt 8 ]; do
-		truncate -s $((i + 1))M "/tmp/disk$i"
-		echo "--disk /tmp/disk$i,serial=serial-$i"
+		truncate -s $((i + 1))M "$scratch/disk$i"
+		echo "--disk $scratch/disk$i,serial=serial-$i"
 		i=$((i + 1))
 	done
-	dd if=/dev/urandom of=/tmp/disk8 bs=1M count=9 2>/dev/null
-	echo "--disk /tmp/disk8,serial=serial-8,readonly=on"
-	echo "--disk /dev/vdb,serial=serial-9,direct=on,queues=2"
+	dd if=/dev/urandom of="$scratch/disk8" bs=1M count=9 2>/dev/null
+	echo "--disk $scratch/disk8,serial=serial-8,readonly=on"
+	echo "--disk $blank_disk,serial=serial-9,direct=on,queues=2"
 }
 
 # The host's blocks behind a file, in KiB.
@@ -31,9 +31,9 @@ for d in a b c d e f g h; do
 	i=$((i + 1))
 done
 check "a read-only disk says so" vm_is vdi= '18432 serial-8 1'
-check "a block device is a disk too" vm_is vdj= '131072 serial-9 0'
+check "a disk for O_DIRECT has its size and serial" vm_is vdj= '131072 serial-9 0'
 
-sum=$(sha256sum </tmp/disk8)
+sum=$(sha256sum <"$scratch/disk8")
 vm_do 'echo "sum=$(sha256sum </dev/vdi)"'
 check "a read-only disk reads right" vm_is sum= "$sum"
 check "a read-only disk refuses writes" \
@@ -42,10 +42,10 @@ check "a read-only disk refuses writes" \
 check "a disk takes 4 MiB of data" vm_do \
 	'tr "\0" x </dev/zero | dd of=/dev/vdh bs=1M count=4 iflag=fullblock \
 	conv=fsync 2>/dev/null'
-before=$(used /tmp/disk7)
+before=$(used "$scratch/disk7")
 check "blkdiscard works" vm_do 'blkdiscard -l 4194304 /dev/vdh'
 check "a discard gives the host its blocks back" \
-	[ "$((before - $(used /tmp/disk7)))" -ge 4096 ]
+	[ "$((before - $(used "$scratch/disk7")))" -ge 4096 ]
 check "discarded blocks read as zeroes" vm_do \
 	'test "$(head -c 4194304 /dev/vdh | tr -d "\0" | wc -c)" = 0'
 
