@@ -8,6 +8,7 @@
  */
 #include "vcpu/x86/alu.h"
 #include "vcpu/x86/semantics.h"
+#include "vcpu/x86/shift.h"
 
 #define VARIANT(name, apply, kind, size)                              \
 	static void name##_##kind##_##size(struct x86_cpu *cpu,       \
@@ -205,6 +206,105 @@ static void dec_8(struct x86_cpu *cpu, const struct x86_insn *in)
 	step_reg(cpu, in, 8, alu_sub);
 }
 
+/* Of registers, by an immediate that is not 0, and by CL. */
+X86_INLINE void shift_imm(struct x86_cpu *cpu, const struct x86_insn *in,
+			  unsigned int size, shift_fn *op)
+{
+	uint64_t v = x86_reg_get(cpu, in->rm, size);
+
+	x86_reg_set(cpu, in->rm, op(cpu, v, (unsigned int)in->imm, size * 8),
+		    size);
+}
+
+X86_INLINE void shift_cl(struct x86_cpu *cpu, const struct x86_insn *in,
+			 unsigned int size, shift_fn *op)
+{
+	unsigned int n = cpu->reg[CPU_RCX] & (size * 8 - 1);
+	uint64_t v = x86_reg_get(cpu, in->rm, size);
+
+	x86_reg_set(cpu, in->rm, n ? op(cpu, v, n, size * 8) : v, size);
+}
+
+#define SHIFT(op, size)                                        \
+	static void op##_imm_##size(struct x86_cpu *cpu,       \
+				    const struct x86_insn *in) \
+	{                                                      \
+		shift_imm(cpu, in, size, shift_##op);          \
+	}                                                      \
+	static void op##_cl_##size(struct x86_cpu *cpu,        \
+				   const struct x86_insn *in)  \
+	{                                                      \
+		shift_cl(cpu, in, size, shift_##op);           \
+	}
+
+#define SHIFTS(op)   \
+	SHIFT(op, 4) \
+	SHIFT(op, 8)
+
+SHIFTS(shl)
+SHIFTS(shr)
+SHIFTS(sar)
+SHIFTS(rol)
+SHIFTS(ror)
+
+static x86_fn *fast_shift(const struct x86_insn *in)
+{
+	/* by imm: 32, 64 bits; by CL: the same */
+	static x86_fn *const table[][4] = {
+#define SHIFT_ROW(op) { op##_imm_4, op##_imm_8, op##_cl_4, op##_cl_8 }
+		SHIFT_ROW(shl), SHIFT_ROW(shr), SHIFT_ROW(sar),
+		SHIFT_ROW(rol), SHIFT_ROW(ror),
+#undef SHIFT_ROW
+	};
+	unsigned int row = in->op == X86_OP_shl	  ? 0
+			   : in->op == X86_OP_shr ? 1
+			   : in->op == X86_OP_sar ? 2
+			   : in->op == X86_OP_rol ? 3
+						  : 4;
+	bool imm = in->form == X86_RM_IMM;
+
+	if (x86_is_mem(in) || in->size < 4 ||
+	    (imm && (!in->imm || in->imm >= in->size * 8u)))
+		return NULL;
+	return table[row][(imm ? 0 : 2) + (in->size == 8)];
+}
+
+#define CMOV(size)                                                            \
+	static void cmov_reg_##size(struct x86_cpu *cpu,                      \
+				    const struct x86_insn *in)                \
+	{                                                                     \
+		uint64_t v = cpu->reg[in->rm], old = cpu->reg[in->reg];       \
+                                                                              \
+		x86_reg_set(cpu, in->reg,                                     \
+			    x86_cond(cpu, in->opcode & 0xf) ? v : old, size); \
+	}
+
+CMOV(4)
+CMOV(8)
+
+static void movsxd_reg(struct x86_cpu *cpu, const struct x86_insn *in)
+{
+	cpu->reg[in->reg] = (uint64_t)(int32_t)cpu->reg[in->rm];
+}
+
+static void movsxd_mem(struct x86_cpu *cpu, const struct x86_insn *in)
+{
+	uint64_t v = x86_read(cpu, x86_lin(cpu, in, 4, false), 4);
+
+	cpu->reg[in->reg] = (uint64_t)(int32_t)v;
+}
+
+static x86_fn *fast_extend(const struct x86_insn *in)
+{
+	bool mem = x86_is_mem(in);
+
+	if (in->size < 4)
+		return NULL;
+	if (in->op == X86_OP_movsxd)
+		return in->size < 8 ? NULL : mem ? movsxd_mem : movsxd_reg;
+	return mem ? NULL : in->size == 4 ? cmov_reg_4 : cmov_reg_8;
+}
+
 /* What is short in 64-bit code only. */
 static x86_fn *fast64(const struct x86_insn *in)
 {
@@ -255,6 +355,15 @@ static x86_fn *find_fast(const struct x86_insn *in)
 		return in->size == 8 ? lea_8 : in->size == 4 ? lea_4 : NULL;
 	case X86_OP_movzx:
 		return fast_movzx(in);
+	case X86_OP_movsxd:
+	case X86_OP_cmovcc:
+		return fast_extend(in);
+	case X86_OP_shl:
+	case X86_OP_shr:
+	case X86_OP_sar:
+	case X86_OP_rol:
+	case X86_OP_ror:
+		return fast_shift(in);
 	case X86_OP_inc:
 		return fast_step(in, inc_4, inc_8);
 	case X86_OP_dec:

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * shift.c - shifts and rotates (SDM 2, "SAL/SAR/SHL/SHR", "RCL...", "SHLD").
- *
- * OF is undefined for counts but 1, CF for SHL and SHR counts past the
- * operand, AF always: we compute OF as for 1 and clear AF.
+ * shift.c - shifts and rotates.
  */
+#include "vcpu/x86/shift.h"
+
 #include "vcpu/x86/mem.h"
 #include "vcpu/x86/semantics.h"
 
@@ -16,15 +15,6 @@ static unsigned int count_of(const struct x86_cpu *cpu,
 
 	return n & (in->size == 8 ? 63 : 31);
 }
-
-static bool top_bit(uint64_t v, unsigned int bits)
-{
-	return v >> (bits - 1) & 1;
-}
-
-/* A new value of @v shifted by @n, 1 to 63, with flags set. */
-typedef uint64_t shift_fn(struct x86_cpu *cpu, uint64_t v, unsigned int n,
-			  unsigned int bits);
 
 static void shift(struct x86_cpu *cpu, const struct x86_insn *in, shift_fn *op)
 {
@@ -38,92 +28,39 @@ static void shift(struct x86_cpu *cpu, const struct x86_insn *in, shift_fn *op)
 	x86_dst_store(cpu, in, in->size, &d, 0, v);
 }
 
-static uint64_t op_shl(struct x86_cpu *cpu, uint64_t v, unsigned int n,
-		       unsigned int bits)
-{
-	uint64_t r = v << n;
-	bool cf = n <= bits && (v >> (bits - n) & 1);
-
-	x86_flags_shift(cpu, cf, cf != top_bit(r, bits), r, bits / 8);
-	return r;
-}
-
-static uint64_t op_shr(struct x86_cpu *cpu, uint64_t v, unsigned int n,
-		       unsigned int bits)
-{
-	uint64_t r = v >> n;
-
-	x86_flags_shift(cpu, v >> (n - 1) & 1, top_bit(v, bits) && n == 1, r,
-			bits / 8);
-	return r;
-}
-
-static uint64_t op_sar(struct x86_cpu *cpu, uint64_t v, unsigned int n,
-		       unsigned int bits)
-{
-	int64_t s = x86_sext(v, bits / 8);
-	uint64_t r = (uint64_t)(s >> n);
-
-	x86_flags_shift(cpu, s >> (n - 1) & 1, false, r, bits / 8);
-	return r;
-}
-
 void x86_do_shl(struct x86_cpu *cpu, const struct x86_insn *in)
 {
-	shift(cpu, in, op_shl);
+	shift(cpu, in, shift_shl);
 }
 
 void x86_do_shr(struct x86_cpu *cpu, const struct x86_insn *in)
 {
-	shift(cpu, in, op_shr);
+	shift(cpu, in, shift_shr);
 }
 
 void x86_do_sar(struct x86_cpu *cpu, const struct x86_insn *in)
 {
-	shift(cpu, in, op_sar);
-}
-
-/* Rotates change CF and OF only. */
-static uint64_t op_rol(struct x86_cpu *cpu, uint64_t v, unsigned int n,
-		       unsigned int bits)
-{
-	unsigned int k = n % bits;
-	uint64_t r = k ? v << k | v >> (bits - k) : v;
-	bool cf = r & 1;
-
-	x86_set_cf_of(cpu, cf, cf != top_bit(r, bits));
-	return r;
-}
-
-static uint64_t op_ror(struct x86_cpu *cpu, uint64_t v, unsigned int n,
-		       unsigned int bits)
-{
-	unsigned int k = n % bits;
-	uint64_t r = k ? v >> k | v << (bits - k) : v;
-
-	x86_set_cf_of(cpu, top_bit(r, bits),
-		      top_bit(r, bits) != (r >> (bits - 2) & 1));
-	return r;
+	shift(cpu, in, shift_sar);
 }
 
 /* Through CF: rotations of bits + 1, done bit by bit. */
-static uint64_t op_rcl(struct x86_cpu *cpu, uint64_t v, unsigned int n,
-		       unsigned int bits)
+static uint64_t rcl(struct x86_cpu *cpu, uint64_t v, unsigned int n,
+		    unsigned int bits)
 {
 	bool cf = x86_cf(cpu);
 
 	for (n %= bits + 1; n; n--) {
-		bool out = top_bit(v, bits);
+		bool out = tshift_bit(v, bits);
 
 		v = v << 1 | cf;
 		cf = out;
 	}
-	x86_set_cf_of(cpu, cf, cf != top_bit(v, bits));
+	x86_set_cf_of(cpu, cf, cf != tshift_bit(v, bits));
 	return v;
 }
 
-static uint64_t op_rcr(struct x86_cpu *cpu, uint64_t v, unsigned int n,
-		       unsigned int bits)
+static uint64_t rcr(struct x86_cpu *cpu, uint64_t v, unsigned int n,
+		    unsigned int bits)
 {
 	bool cf = x86_cf(cpu);
 
@@ -133,28 +70,28 @@ static uint64_t op_rcr(struct x86_cpu *cpu, uint64_t v, unsigned int n,
 		v = v >> 1 | (uint64_t)cf << (bits - 1);
 		cf = out;
 	}
-	x86_set_cf_of(cpu, cf, top_bit(v, bits) != (v >> (bits - 2) & 1));
+	x86_set_cf_of(cpu, cf, tshift_bit(v, bits) != (v >> (bits - 2) & 1));
 	return v;
 }
 
 void x86_do_rol(struct x86_cpu *cpu, const struct x86_insn *in)
 {
-	shift(cpu, in, op_rol);
+	shift(cpu, in, shift_rol);
 }
 
 void x86_do_ror(struct x86_cpu *cpu, const struct x86_insn *in)
 {
-	shift(cpu, in, op_ror);
+	shift(cpu, in, shift_ror);
 }
 
 void x86_do_rcl(struct x86_cpu *cpu, const struct x86_insn *in)
 {
-	shift(cpu, in, op_rcl);
+	shift(cpu, in, rcl);
 }
 
 void x86_do_rcr(struct x86_cpu *cpu, const struct x86_insn *in)
 {
-	shift(cpu, in, op_rcr);
+	shift(cpu, in, rcr);
 }
 
 /* 0F A4, A5, AC, AD: even opcodes have an immediate, odd ones CL. */
@@ -187,8 +124,9 @@ void x86_do_shld(struct x86_cpu *cpu, const struct x86_insn *in)
 		cf = src >> (2 * bits - n) & 1;
 	}
 	if (n)
-		x86_flags_shift(cpu, cf, top_bit(v, bits) != top_bit(r, bits),
-				r, in->size);
+		x86_flags_shift(cpu, cf,
+				tshift_bit(v, bits) != tshift_bit(r, bits), r,
+				in->size);
 	x86_dst_store(cpu, in, in->size, &d, 0, r);
 }
 
@@ -209,7 +147,8 @@ void x86_do_shrd(struct x86_cpu *cpu, const struct x86_insn *in)
 		cf = src >> (n - bits - 1) & 1;
 	}
 	if (n)
-		x86_flags_shift(cpu, cf, top_bit(v, bits) != top_bit(r, bits),
-				r, in->size);
+		x86_flags_shift(cpu, cf,
+				tshift_bit(v, bits) != tshift_bit(r, bits), r,
+				in->size);
 	x86_dst_store(cpu, in, in->size, &d, 0, r);
 }
