@@ -91,6 +91,16 @@ static void decode_sizes_operands_by_mode_and_prefix(void **state)
 	assert_int_equal(DECODED(X86_MODE_64, "\x66\x50").size, 2);
 }
 
+static void decode_ignores_the_top_of_vvvv_in_32_bit_code(void **state)
+{
+	(void)state;
+	/* sarx eax, ecx, esi; in 64-bit code it is r14d */
+	assert_int_equal(DECODED(X86_MODE_32, "\xc4\xe2\x0a\xf7\xc1").vvvv,
+			 CPU_RSI);
+	assert_int_equal(DECODED(X86_MODE_64, "\xc4\xe2\x0a\xf7\xc1").vvvv,
+			 CPU_R14);
+}
+
 static void decode_refuses_what_does_not_exist(void **state)
 {
 	(void)state;
@@ -326,6 +336,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(decode_makes_rip_relative_sums),
 	cmocka_unit_test(decode_takes_segments_of_rbp_and_overrides),
 	cmocka_unit_test(decode_sizes_operands_by_mode_and_prefix),
+	cmocka_unit_test(decode_ignores_the_top_of_vvvv_in_32_bit_code),
 	cmocka_unit_test(decode_refuses_what_does_not_exist),
 	cmocka_unit_test(decode_says_when_bytes_are_missing),
 	cmocka_unit_test(decode_refuses_more_than_15_bytes),

@@ -615,7 +615,7 @@ static int decode_vex(struct decoder *d, uint8_t first)
 	}
 	if (d->mode != X86_MODE_64)
 		d->rex &= REX_W;
-	d->in->vvvv = (uint8_t)(~(b1 >> 3) & 0xf);
+	d->in->vvvv = (uint8_t)(~(b1 >> 3) & (d->mode == X86_MODE_64 ? 15 : 7));
 	if (b1 & 4)
 		d->in->pfx |= X86_PFX_VEXL;
 	/* pp orders 66, F3, F2 as we do. */

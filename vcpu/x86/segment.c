@@ -384,14 +384,15 @@ void x86_do_verw(struct x86_cpu *cpu, const struct x86_insn *in)
 void x86_do_arpl(struct x86_cpu *cpu, const struct x86_insn *in)
 {
 	uint16_t src = (uint16_t)cpu->reg[in->reg], dst;
-	struct x86_dst d;
+	bool lower;
 
 	if (x86_real_or_v86(cpu))
 		x86_raise(cpu, X86_UD);
-	dst = (uint16_t)x86_dst_load(cpu, in, 2, &d);
-	x86_set_zf(cpu, (dst & 3) < (src & 3));
-	if ((dst & 3) < (src & 3))
-		x86_dst_store(cpu, in, 2, &d, dst, (dst & ~3u) | (src & 3u));
+	dst = (uint16_t)x86_rm_get(cpu, in, 2);
+	lower = (dst & 3) < (src & 3);
+	if (lower)
+		x86_rm_set(cpu, in, 2, (dst & ~3u) | (src & 3u));
+	x86_set_zf(cpu, lower);
 }
 
 /* 10 bytes in 64-bit mode, 6 elsewhere. */

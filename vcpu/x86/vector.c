@@ -246,6 +246,14 @@ static void move16(struct x86_cpu *cpu, const struct x86_insn *in,
 	memcpy(reg, word, 16);
 }
 
+/* CVTPI2PD from memory has no MMX register: x87 state does not matter. */
+static bool uses_mmx(const struct x86_insn *in, const struct x86_vec *v)
+{
+	if (in->opcode == 0x2a && mandatory(in) == 1 && x86_is_mem(in))
+		return false;
+	return v->reg == X86_VEC_MM || v->rm == X86_VEC_MM;
+}
+
 void x86_do_sse(struct x86_cpu *cpu, const struct x86_insn *in)
 {
 	struct x86_thunk_args args;
@@ -257,7 +265,7 @@ void x86_do_sse(struct x86_cpu *cpu, const struct x86_insn *in)
 		.args = &args,
 	};
 
-	j.fx = j.v->reg == X86_VEC_MM || j.v->rm == X86_VEC_MM;
+	j.fx = uses_mmx(in, j.v);
 	if (j.fx)
 		x86_need_mmx(cpu);
 	else
