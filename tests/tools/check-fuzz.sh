@@ -4,7 +4,8 @@ set -eu
 cd "$(dirname "$0")/../.."
 
 # What reads bytes of a guest, a file or a user, and the target that covers it.
-parsers='virtio/queue.c:queue virtio/transport/mmio.c:mmio virtio/blk.c:blk
+parsers='vcpu/x86/decode.c:decode vcpu/x86/semantics.c:x86
+virtio/queue.c:queue virtio/transport/mmio.c:mmio virtio/blk.c:blk
 memory/boot/bzimage.c:boot memory/boot/elf.c:boot config/ini.c:config
 vcpu/board/uart.c:board vcpu/irqchip/ioapic.c:board'
 
