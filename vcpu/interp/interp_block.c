@@ -13,6 +13,10 @@
  * Blocks lie one after the other in an arena; when it is full, all are
  * forgotten at once.
  *
+ * Most jumps of 64-bit code are found without a look at the TLB, in a cache by
+ * linear address. Its entries are of one generation of the TLB; what changes
+ * translations without a new one forgets them all.
+ *
  * An instruction that crosses into the next page is decoded each time: which
  * page that is, its physical address does not say.
  */
@@ -64,11 +68,17 @@ static struct interp_block **find_slot(struct interp_blocks *b, gpa_t gpa)
 	return &b->table[(gpa ^ gpa >> 16) % TABLE_SIZE];
 }
 
+void interp_blocks_forget_jumps(struct interp_blocks *b)
+{
+	memset(b->jump, 0, sizeof(b->jump));
+}
+
 /* Room for the largest block; the rest of it is given back by keep(). */
 static struct interp_block *new_block(struct interp_blocks *b)
 {
 	if (ARENA_SIZE - b->used < BLOCK_ROOM) {
 		memset(b->table, 0, TABLE_SIZE * sizeof(b->table[0]));
+		interp_blocks_forget_jumps(b);
 		b->used = 0;
 	}
 	return (struct interp_block *)(void *)(b->arena + b->used);
@@ -215,7 +225,14 @@ static void check_rip(struct x86_cpu *cpu)
 	}
 }
 
-const struct interp_block *interp_block_find(struct interp_vcpu *v)
+static bool is_alive(const struct interp_code *c,
+		     const struct interp_block *block)
+{
+	return block->gen ==
+	       atomic_load_explicit(&c->gen[block->page], memory_order_relaxed);
+}
+
+static const struct interp_block *find_by_gpa(struct interp_vcpu *v)
 {
 	struct interp_code *c = &interp_of_vcpu(v)->code;
 	struct x86_cpu *cpu = &v->cpu;
@@ -229,9 +246,33 @@ const struct interp_block *interp_block_find(struct interp_vcpu *v)
 		return interp_block_single(v);
 	block = *find_slot(&v->blocks, gpa);
 	if (X86_LIKELY(block && block->gpa == gpa && block->mode == cpu->mode &&
-		       block->gen ==
-			       atomic_load_explicit(&c->gen[block->page],
-						    memory_order_relaxed)))
+		       is_alive(c, block)))
 		return block;
 	return make(v, code, gpa);
+}
+
+/* Never 0; other modes have segments, so RIP does not say enough. */
+static uint64_t jump_key(const struct x86_cpu *cpu)
+{
+	return cpu->tlb_gen | (uint64_t)(cpu->cpl == 3) << 12;
+}
+
+const struct interp_block *interp_block_find(struct interp_vcpu *v)
+{
+	struct interp_code *c = &interp_of_vcpu(v)->code;
+	struct x86_cpu *cpu = &v->cpu;
+	struct interp_jump *j =
+		&v->blocks.jump[(cpu->rip ^ cpu->rip >> 12) % INTERP_JUMPS];
+	const struct interp_block *block;
+
+	if (X86_UNLIKELY(cpu->mode != X86_MODE_64))
+		return find_by_gpa(v);
+	if (X86_LIKELY(j->rip == cpu->rip && j->key == jump_key(cpu) &&
+		       is_alive(c, j->block)))
+		return j->block;
+	block = find_by_gpa(v);
+	/* Not what is gone after one execution. */
+	if (*find_slot(&v->blocks, block->gpa) == block)
+		*j = (struct interp_jump){ cpu->rip, jump_key(cpu), block };
+	return block;
 }

@@ -200,10 +200,9 @@ static void env_write_page(struct x86_cpu *cpu, gpa_t gpa)
 	interp_code_written(e, interp_page(&e->code, gpa));
 }
 
-/* Blocks are found by physical address: nothing hangs on linear ones. */
 static void env_flush_code(struct x86_cpu *cpu)
 {
-	(void)cpu;
+	interp_blocks_forget_jumps(&interp_of_cpu(cpu)->blocks);
 }
 
 static uint64_t env_hypercall(struct x86_cpu *cpu, uint64_t nr)

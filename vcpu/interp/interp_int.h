@@ -86,9 +86,21 @@ struct interp_block {
 	struct x86_insn insn[];
 };
 
+/*
+ * Where 64-bit code went before: the block at a linear address, for one
+ * generation of the TLB and one privilege (the key).
+ */
+struct interp_jump {
+	uint64_t rip, key;
+	const struct interp_block *block;
+};
+
+#define INTERP_JUMPS 4096u
+
 /* Index: hash of the guest-physical address. The arena is filled, then all
  * is forgotten: no list to keep, no block to free. */
 struct interp_blocks {
+	struct interp_jump jump[INTERP_JUMPS];
 	struct interp_block **table;
 	char *arena;
 	size_t used;
@@ -146,6 +158,8 @@ int interp_code_fetch_log(struct interp_engine *e, const struct ram_region *r,
 /* interp_block.c */
 int interp_blocks_init(struct interp_blocks *b);
 void interp_blocks_fini(struct interp_blocks *b);
+/* Translations of linear addresses may have changed. */
+void interp_blocks_forget_jumps(struct interp_blocks *b);
 /* The block at cpu->rip. May unwind: a page fault of the fetch, #UD, #GP. */
 const struct interp_block *interp_block_find(struct interp_vcpu *v);
 /* Only the one instruction at cpu->rip; valid until the next call. */
