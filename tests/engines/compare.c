@@ -78,21 +78,30 @@ static uint64_t fx_field(const uint8_t *fx, unsigned int at, unsigned int len)
 	return v;
 }
 
+/* PE beside an unmasked overflow is that of a scaled result. */
+static void differ_mxcsr(struct differ *d, unsigned int vector, uint64_t n,
+			 uint64_t s)
+{
+	uint64_t ignore = vector == X86_XM && !(n & 0x400) ? 0x20 : 0;
+
+	differ(d, "mxcsr", 0, n & ~ignore, s & ~ignore);
+}
+
 /*
  * AMD's CPUs keep FOP, FIP and FDP of instructions that left an unmasked
  * exception only (APM 5, "FXSAVE"); Intel's of all. FDP is undefined
  * after an instruction without a memory operand (SDM 1 §8.1.8).
  */
-static void differ_fx(struct differ *d, const uint8_t *n, const uint8_t *s)
+static void differ_fx(struct differ *d, unsigned int vector, const uint8_t *n,
+		      const uint8_t *s)
 {
 	static const struct {
 		const char *name;
 		uint8_t at, len;
 	} field[] = {
-		{ "fcw", X86_FX_FCW, 2 },     { "fsw", X86_FX_FSW, 2 },
-		{ "ftw", X86_FX_FTW, 1 },     { "fop", X86_FX_FOP, 2 },
-		{ "fip", X86_FX_FIP, 8 },     { "fdp", X86_FX_FDP, 8 },
-		{ "mxcsr", X86_FX_MXCSR, 4 },
+		{ "fcw", X86_FX_FCW, 2 }, { "fsw", X86_FX_FSW, 2 },
+		{ "ftw", X86_FX_FTW, 1 }, { "fop", X86_FX_FOP, 2 },
+		{ "fip", X86_FX_FIP, 8 }, { "fdp", X86_FX_FDP, 8 },
 	};
 	bool pointers = fx_field(n, X86_FX_FSW, 2) & 0x80;
 	unsigned int i;
@@ -103,6 +112,8 @@ static void differ_fx(struct differ *d, const uint8_t *n, const uint8_t *s)
 			differ(d, field[i].name, 0,
 			       fx_field(n, field[i].at, field[i].len),
 			       fx_field(s, field[i].at, field[i].len));
+	differ_mxcsr(d, vector, fx_field(n, X86_FX_MXCSR, 4),
+		     fx_field(s, X86_FX_MXCSR, 4));
 	for (i = 0; i < 8; i++)
 		differ_bytes(d, "st", i, n + X86_FX_ST + 16 * i,
 			     s + X86_FX_ST + 16 * i, 10);
@@ -148,16 +159,25 @@ static uint64_t error_code(const struct diff_result *r)
 	return r->error | (kernel ? 1 : 0);
 }
 
-/* #PF against #PF or #GP: where, is the CPU's choice now and then. */
+/* One that a memory operand raised. */
+static bool is_access_fault(const struct diff_result *r)
+{
+	return r->vector == X86_PF || r->vector == X86_GP ||
+	       r->vector == X86_SS;
+}
+
+/*
+ * Which of two faults comes first is now and then the CPU's choice: of two
+ * operands, of the parts of a long one, and of alignment before address.
+ */
 static bool same_fault(const struct diff_case *c, const struct diff_result *n,
 		       const struct diff_result *s)
 {
-	bool pf = n->vector == X86_PF && s->vector == X86_PF;
+	bool choice =
+		c->either_first || c->in_parts ||
+		(n->vector != X86_PF && s->vector != X86_PF && c->aligned);
 
-	if (c->either_first)
-		return (pf || n->vector == X86_GP || s->vector == X86_GP) &&
-		       n->vector != X86_BP && s->vector != X86_BP;
-	return c->in_parts && pf;
+	return choice && is_access_fault(n) && is_access_fault(s);
 }
 
 static unsigned int compare(const struct diff_case *c,
@@ -175,14 +195,17 @@ static unsigned int compare(const struct diff_case *c,
 			differ(&d, "cr2", 0, n->cr2, s->cr2);
 	}
 	differ(&d, "rip", 0, n->regs.rip, s->regs.rip);
+	if (print)
+		printf("#   ends with vector %u at %#" PRIx64 "\n", n->vector,
+		       n->regs.rip);
 	differ(&d, "rflags", 0, n->regs.rflags & flags, s->regs.rflags & flags);
-	for (i = 0; i < 16; i++)
+	for (i = 0; i < (c->mode == X86_MODE_64 ? 16u : 8u); i++)
 		differ(&d, gpr_name[i], 0, n->regs.gpr[i], s->regs.gpr[i]);
 	if (native_has_fsgsbase()) {
 		differ(&d, "fs_base", 0, n->regs.fs_base, s->regs.fs_base);
 		differ(&d, "gs_base", 0, n->regs.gs_base, s->regs.gs_base);
 	}
-	differ_fx(&d, n->regs.fx, s->regs.fx);
+	differ_fx(&d, n->vector, n->regs.fx, s->regs.fx);
 	differ_data(&d, n->data, s->data);
 	return d.found;
 }
@@ -206,9 +229,23 @@ static int run_both(struct soft *s, const struct diff_case *c, bool print)
 	return (int)compare(c, &native, &soft, print);
 }
 
+/* A jump into the middle of an instruction is none of ours. */
+static bool is_start(const struct diff_case *c, uint64_t off)
+{
+	unsigned int i;
+
+	if (off >= DIFF_PAGE || c->code[off] == 0xcc)
+		return true;
+	for (i = 0; i < c->nr; i++)
+		if (c->insn[i].len ? off == c->insn[i].off
+				   : off - c->insn[i].off < X86_INSN_MAX)
+			return true;
+	return false;
+}
+
 /*
- * Follow the flags through @c; false when something reads an undefined one.
- * Sets c->undef.
+ * Follow the flags through @c; false when something reads an undefined one,
+ * or when another instruction came into being. Sets c->undef.
  */
 static bool follow_flags(struct soft *s, struct diff_case *c)
 {
@@ -224,9 +261,10 @@ static bool follow_flags(struct soft *s, struct diff_case *c)
 		uint64_t off = cpu->rip - DIFF_CODE;
 
 		before = c->undef;
+		if (!is_start(c, off))
+			return false;
 		if (off < DIFF_PAGE - X86_INSN_MAX &&
-		    !x86_decode(&in, c->code + off, X86_INSN_MAX,
-				X86_MODE_64)) {
+		    !x86_decode(&in, c->code + off, X86_INSN_MAX, c->mode)) {
 			f = flags_of(&in, s);
 			if (f.reads & c->undef)
 				return false;
@@ -259,9 +297,10 @@ static void disassemble(const struct diff_case *c, const struct diff_insn *in)
 #ifdef HAVE_ZYDIS
 	ZydisDisassembledInstruction z;
 
-	if (ZYAN_SUCCESS(ZydisDisassembleIntel(ZYDIS_MACHINE_MODE_LONG_64,
-					       DIFF_CODE + in->off,
-					       c->code + in->off, in->len, &z)))
+	if (ZYAN_SUCCESS(ZydisDisassembleIntel(
+		    c->mode == X86_MODE_64 ? ZYDIS_MACHINE_MODE_LONG_64
+					   : ZYDIS_MACHINE_MODE_LONG_COMPAT_32,
+		    DIFF_CODE + in->off, c->code + in->off, in->len, &z)))
 		printf(" %s", z.text);
 	else
 		printf(" (undefined)");
@@ -274,7 +313,8 @@ static void print_case(const struct diff_case *c)
 {
 	unsigned int i, k;
 
-	printf("# seed %" PRIu64 "\n", c->seed);
+	printf("# seed %" PRIu64 "%s\n", c->seed,
+	       c->mode == X86_MODE_64 ? "" : ", 32-bit code");
 	for (i = 0; i < 16; i++)
 		printf("%s%s=%#" PRIx64 "%s", i % 4 ? " " : "#   ", gpr_name[i],
 		       c->regs.gpr[i], i % 4 == 3 ? "\n" : "");

@@ -42,7 +42,8 @@ struct diff_regs {
 	uint64_t gpr[16]; /* enum cpu_gpr */
 	uint64_t rip, rflags;
 	uint64_t fs_base, gs_base;
-	uint64_t unused[4];
+	uint64_t cs, ds; /* selectors; native only */
+	uint64_t unused[2];
 	_Alignas(16) uint8_t fx[DIFF_FX_SIZE];
 };
 
@@ -74,6 +75,7 @@ struct diff_hole {
 
 struct diff_case {
 	uint64_t seed;
+	enum x86_mode mode; /* 64 bits, or 32 beside them */
 	struct diff_regs regs;
 	uint8_t code[DIFF_PAGE];
 	uint8_t data[DIFF_DATA_SIZE];
@@ -84,6 +86,7 @@ struct diff_case {
 	unsigned int nr_holes;
 	bool in_parts;	   /* the last one may fault at any byte */
 	bool either_first; /* it has two operands that may fault */
+	bool aligned;	   /* it may fault for alignment, too */
 	uint32_t undef;	   /* status flags that are undefined at the end */
 };
 

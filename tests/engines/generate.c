@@ -49,11 +49,17 @@ enum group {
 	NR_GROUPS,
 };
 
-struct generator {
+/* What the decoder knows in one mode. */
+struct book {
+	enum x86_mode mode;
 	struct row row[MAX_ROWS];
 	unsigned int nr_rows;
 	uint16_t group[NR_GROUPS][MAX_ROWS];
 	unsigned int nr_group[NR_GROUPS];
+};
+
+struct generator {
+	struct book book[2]; /* 64 bits, 32 bits */
 	uint8_t memory[NR_MEMORY][DIFF_DATA_SIZE];
 	uint8_t ro[DIFF_PAGE];
 };
@@ -91,6 +97,8 @@ static const struct {
 	{ X86_OP_call_far_ind, "the host's GDT" },
 	{ X86_OP_ret_far, "the host's GDT" },
 	{ X86_OP_iret, "the host's GDT" },
+	{ X86_OP_jmp_far, "the host's GDT" },
+	{ X86_OP_call_far, "the host's GDT" },
 	{ X86_OP_avx, "not in CPUID, though the host may have it" },
 	{ X86_OP_monitor, "not in CPUID" },
 	{ X86_OP_int1, "a fault or a trap, as the host's hypervisor likes" },
@@ -148,28 +156,29 @@ static unsigned int row_bytes(const struct row *row, uint8_t modrm, uint8_t *b)
 	return n;
 }
 
-static bool decodes(const struct row *row, uint8_t modrm, struct x86_insn *in)
+static bool decodes(const struct row *row, uint8_t modrm, enum x86_mode mode,
+		    struct x86_insn *in)
 {
 	uint8_t b[X86_INSN_MAX];
 
 	row_bytes(row, modrm, b);
-	return !x86_decode(in, b, sizeof(b), X86_MODE_64);
+	return !x86_decode(in, b, sizeof(b), mode);
 }
 
 /* Has the opcode a ModRM byte? Its value changes the decoder's answer. */
-static bool takes_modrm(const struct row *row)
+static bool takes_modrm(const struct row *row, enum x86_mode mode)
 {
 	struct x86_insn in;
 	unsigned int m, modrm = 0;
 
 	for (m = 0; m < 256; m++) {
-		if (decodes(row, (uint8_t)m, &in))
+		if (decodes(row, (uint8_t)m, mode, &in))
 			modrm |= in.modrm;
 	}
 	return modrm;
 }
 
-static struct row *find_row(struct generator *g, const struct row *like)
+static struct row *find_row(struct book *g, const struct row *like)
 {
 	unsigned int i;
 
@@ -189,9 +198,9 @@ static struct row *find_row(struct generator *g, const struct row *like)
 }
 
 /* All instructions that share @like's opcode. */
-static void add_opcode(struct generator *g, struct row *like)
+static void add_opcode(struct book *g, struct row *like)
 {
-	bool has_modrm = takes_modrm(like);
+	bool has_modrm = takes_modrm(like, g->mode);
 	struct x86_insn in;
 	unsigned int m;
 
@@ -199,7 +208,8 @@ static void add_opcode(struct generator *g, struct row *like)
 	for (m = 0; m < (has_modrm ? 256u : 1u); m++) {
 		struct row *r;
 
-		if (!decodes(like, (uint8_t)m, &in) || is_left_out(in.op))
+		if (!decodes(like, (uint8_t)m, g->mode, &in) ||
+		    is_left_out(in.op))
 			continue;
 		like->op = in.op;
 		r = find_row(g, like);
@@ -209,21 +219,25 @@ static void add_opcode(struct generator *g, struct row *like)
 	}
 }
 
-static bool is_prefix(unsigned int b)
+static bool is_prefix(unsigned int b, enum x86_mode mode)
 {
-	return (b & 0xe7) == 0x26 || (b >= 0x40 && b <= 0x4f) ||
-	       (b >= 0x64 && b <= 0x67) || b == 0xf0 || b == 0xf2 ||
-	       b == 0xf3 || b == 0x0f || b == 0xc4 || b == 0xc5 || b == 0x62;
+	bool rex = b >= 0x40 && b <= 0x4f, vex = b == 0xc4 || b == 0xc5;
+
+	if (mode != X86_MODE_64 && (rex || vex || b == 0x62))
+		return false;
+	return (b & 0xe7) == 0x26 || rex || (b >= 0x64 && b <= 0x67) ||
+	       b == 0xf0 || b == 0xf2 || b == 0xf3 || b == 0x0f || vex ||
+	       b == 0x62;
 }
 
-static void add_rows(struct generator *g)
+static void add_rows(struct book *g)
 {
 	static const uint8_t prefix[] = { 0, 0x66, 0xf3, 0xf2 };
 	unsigned int map, op, p, lw;
 
 	for (map = 0; map < 4; map++) {
 		for (op = 0; op < 256; op++) {
-			if (map == 0 && is_prefix(op))
+			if (map == 0 && is_prefix(op, g->mode))
 				continue;
 			if (map == 1 && (op == 0x38 || op == 0x3a))
 				continue;
@@ -248,11 +262,20 @@ static void add_rows(struct generator *g)
 }
 
 /* x87 rows hold many instructions each, and so come up more often. */
-static void add_to_group(struct generator *g, unsigned int row)
+static void add_to_group(struct book *g, unsigned int row)
 {
 	enum group n = group_of(&g->row[row]);
 
 	g->group[n][g->nr_group[n]++] = (uint16_t)row;
+}
+
+static void add_book(struct book *b)
+{
+	unsigned int i;
+
+	add_rows(b);
+	for (i = 0; i < b->nr_rows; i++)
+		add_to_group(b, i);
 }
 
 int generator_create(struct generator **out)
@@ -264,9 +287,10 @@ int generator_create(struct generator **out)
 	*out = g;
 	if (!g)
 		return -ENOMEM;
-	add_rows(g);
-	for (i = 0; i < g->nr_rows; i++)
-		add_to_group(g, i);
+	g->book[0].mode = X86_MODE_64;
+	g->book[1].mode = X86_MODE_32;
+	for (i = 0; i < 2; i++)
+		add_book(&g->book[i]);
 	for (i = 0; i < NR_MEMORY; i++)
 		rng_memory(&r, g->memory[i], DIFF_DATA_SIZE);
 	rng_memory(&r, g->ro, DIFF_PAGE);
@@ -286,7 +310,8 @@ void generator_describe(const struct generator *g)
 	unsigned int i;
 
 	for (i = 0; i < NR_GROUPS; i++)
-		printf("# %-8s %4u opcodes\n", name[i], g->nr_group[i]);
+		printf("# %-8s %4u opcodes, %4u in 32-bit code\n", name[i],
+		       g->book[0].nr_group[i], g->book[1].nr_group[i]);
 	for (i = 0; i < sizeof(left_out) / sizeof(left_out[0]); i++)
 		printf("# left out: %s: %s\n", x86_op_name(left_out[i].op),
 		       left_out[i].why);
@@ -333,18 +358,19 @@ static void add_prefixes(struct draft *d, const struct row *row)
 		append(d, 0xf0, 1);
 	if (row->prefix && !row->vex)
 		append(d, row->prefix, 1);
-	if (!row->vex && rng_chance(r, 60))
+	if (!row->vex && d->c->mode == X86_MODE_64 && rng_chance(r, 60))
 		append(d, 0x40 | rng_below(r, 16), 1);
 }
 
 static void add_opcode_bytes(struct draft *d, const struct row *row)
 {
 	static const uint8_t pp[256] = { [0x66] = 1, [0xf3] = 2, [0xf2] = 3 };
+	unsigned int rxb = d->c->mode == X86_MODE_64 ? 0 : 0xe0;
 	struct rng *r = &d->rng;
 
 	if (row->vex) {
 		append(d, 0xc4, 1);
-		append(d, (rng_below(r, 8) << 5) | row->map, 1);
+		append(d, (rng_below(r, 8) << 5) | row->map | rxb, 1);
 		append(d,
 		       (uint64_t)row->vex_w << 7 | rng_below(r, 16) << 3 |
 			       row->vex_l << 2 | pp[row->prefix],
@@ -402,11 +428,12 @@ static unsigned int opcode_pos(const struct draft *d, const struct row *row)
 {
 	unsigned int n = 0;
 
-	while (n < d->n &&
-	       (d->b[n] == 0x66 || d->b[n] == 0x67 || d->b[n] == 0xf0 ||
-		d->b[n] == 0xf2 || d->b[n] == 0xf3 ||
-		(d->b[n] & 0xe7) == 0x26 || d->b[n] == 0x64 ||
-		d->b[n] == 0x65 || (!row->vex && (d->b[n] & 0xf0) == 0x40)))
+	while (n < d->n && (d->b[n] == 0x66 || d->b[n] == 0x67 ||
+			    d->b[n] == 0xf0 || d->b[n] == 0xf2 ||
+			    d->b[n] == 0xf3 || (d->b[n] & 0xe7) == 0x26 ||
+			    d->b[n] == 0x64 || d->b[n] == 0x65 ||
+			    (!row->vex && d->c->mode == X86_MODE_64 &&
+			     (d->b[n] & 0xf0) == 0x40)))
 		n++;
 	if (row->vex)
 		return n + 3;
@@ -422,7 +449,8 @@ static void aim(struct draft *d, const struct row *row)
 	uint64_t want, base, disp;
 	int32_t d32;
 
-	if (!x86_is_mem(in) || size != 4 || rng_chance(&d->rng, 4))
+	if (!x86_is_mem(in) || size != 4 || in->asize == 2 ||
+	    rng_chance(&d->rng, 4))
 		return;
 	if ((in->modrm & 7) == 4)
 		pos++;
@@ -519,11 +547,12 @@ static bool jump_allowed(const struct draft *d)
 		target = next + in->imm;
 		break;
 	case X86_OP_ret:
-		target = soft_peek(d->s, cpu->reg[CPU_RSP], 8);
+		target = soft_peek(d->s, cpu->reg[CPU_RSP], in->size);
 		break;
 	default:
-		target = x86_is_mem(in) ? soft_peek(d->s, effective(d), 8)
-					: cpu->reg[in->rm];
+		target = x86_is_mem(in)
+				 ? soft_peek(d->s, effective(d), in->size)
+				 : cpu->reg[in->rm];
 	}
 	return target_is_safe(d, target);
 }
@@ -559,6 +588,22 @@ static bool is_cvtpi2ps(const struct x86_insn *in)
 	       !(in->pfx & (X86_PFX_66 | X86_PFX_REP | X86_PFX_REPNE));
 }
 
+/* DPPS and DPPD: flags of steps behind the one that ended it. */
+static bool dot_product_allowed(const struct draft *d)
+{
+	const struct x86_insn *in = &d->in;
+	uint32_t mxcsr;
+
+	memcpy(&mxcsr, cpu_of(d)->st.xsave + X86_FX_MXCSR, 4);
+	return in->map != 3 || (in->opcode != 0x40 && in->opcode != 0x41) ||
+	       (mxcsr & 0x1f80) == 0x1f80;
+}
+
+static bool is_mapped(uint64_t addr, unsigned int size)
+{
+	return addr >= DIFF_DATA && addr + size <= DIFF_END;
+}
+
 static bool allowed(struct draft *d)
 {
 	const struct x86_insn *in = &d->in;
@@ -576,7 +621,9 @@ static bool allowed(struct draft *d)
 			n = in->imm & 31;
 		return in->size != 2 || n <= 16;
 	case X86_OP_sse:
-		return !is_cvtpi2ps(in);
+		return !is_cvtpi2ps(in) && dot_product_allowed(d);
+	case X86_OP_popa: /* registers it loaded before a fault */
+		return is_mapped(cpu->reg[CPU_RSP], 8u * in->size);
 	case X86_OP_popf:
 		return popf_allowed(d);
 	case X86_OP_xsave:
@@ -648,13 +695,14 @@ static void note_holes(struct draft *d)
 /* Instructions whose accesses come in parts, in an order of the CPU's own. */
 static bool in_parts(const struct x86_insn *in)
 {
-	return (in->op >= X86_OP_fxsave && in->op <= X86_OP_xrstor) ||
+	return in->op == X86_OP_maskmov ||
+	       (in->op >= X86_OP_fxsave && in->op <= X86_OP_xrstor) ||
 	       is_environment(in, 4) || is_environment(in, 6);
 }
 
 static const struct row *pick_row(struct draft *d)
 {
-	struct generator *g = d->g;
+	struct book *g = &d->g->book[d->c->mode != X86_MODE_64];
 	unsigned int n = rng_below(&d->rng, 100), i;
 
 	for (i = 0; n >= group_share[i]; i++)
@@ -677,7 +725,7 @@ static bool draft_bytes(struct draft *d, const struct row *row)
 		add_memory(d, modrm);
 	}
 	add_immediate(d);
-	err = x86_decode(&d->in, d->b, X86_INSN_MAX, X86_MODE_64);
+	err = x86_decode(&d->in, d->b, X86_INSN_MAX, d->c->mode);
 	/* #UD on both; but AMD's LOCK MOV CR0 is MOV CR8. */
 	if (err == -EILSEQ && d->in.pfx & X86_PFX_LOCK)
 		return rng_chance(&d->rng, 3) &&
@@ -696,14 +744,16 @@ static bool draft(struct draft *d)
 	if (d->in.op == X86_OP_ud)
 		return true;
 	aim(d, row);
-	if (x86_decode(&d->in, d->b, X86_INSN_MAX, X86_MODE_64))
+	if (x86_decode(&d->in, d->b, X86_INSN_MAX, d->c->mode))
 		return false;
 	if (row->op >= X86_OP_jmp && row->op <= X86_OP_jrcxz &&
 	    row->op != X86_OP_ret && !row->has_modrm) {
 		aim_jump(d);
-		if (x86_decode(&d->in, d->b, X86_INSN_MAX, X86_MODE_64))
+		if (x86_decode(&d->in, d->b, X86_INSN_MAX, d->c->mode))
 			return false;
 	}
+	if (d->in.op != row->op)
+		return false;
 	f = flags_of(&d->in, d->s);
 	return !(f.reads & d->undef) && !likely_misses(d) && allowed(d);
 }
@@ -722,7 +772,9 @@ static void place(struct draft *d)
 	};
 	note_holes(d);
 	c->in_parts = in_parts(&d->in);
-	c->either_first = d->in.op == X86_OP_cmps;
+	c->either_first =
+		d->in.op == X86_OP_cmps || d->in.op == X86_OP_call_ind;
+	c->aligned = d->in.op == X86_OP_sse;
 	d->undef = (d->undef & ~f.define) | f.undef;
 	soft_load_code(d->s, c);
 }
@@ -748,6 +800,11 @@ static void make_fx(struct rng *r, uint8_t *fx)
 		mxcsr = (uint32_t)rng_next(r) & 0xffff;
 	if (rng_chance(r, 60))
 		mxcsr |= 0x1f80;
+	/*
+	 * Underflow stays masked: unmasked, a tiny result raises it even when
+	 * exact, and nothing that runs masked can tell (SDM 1 §4.9.1.5).
+	 */
+	mxcsr |= 0x800;
 	memcpy(fx + X86_FX_FCW, &fcw, 2);
 	memcpy(fx + X86_FX_FSW, &fsw, 2);
 	fx[X86_FX_FTW] = rng_chance(r, 40)   ? 0xff
@@ -760,7 +817,7 @@ static void make_fx(struct rng *r, uint8_t *fx)
 		rng_vector(r, fx + X86_FX_XMM + 16 * i);
 }
 
-static void make_regs(struct rng *r, struct diff_regs *regs)
+static void make_regs(struct rng *r, struct diff_regs *regs, enum x86_mode mode)
 {
 	unsigned int i;
 
@@ -781,6 +838,9 @@ static void make_regs(struct rng *r, struct diff_regs *regs)
 		regs->rflags |= X86_FL_DF;
 	if (rng_chance(r, 5))
 		regs->rflags |= X86_FL_ID;
+	if (mode != X86_MODE_64)
+		for (i = 0; i < 16; i++)
+			regs->gpr[i] = (uint32_t)regs->gpr[i];
 	regs->rip = DIFF_CODE + rng_below(r, 0x300);
 	if (native_has_fsgsbase()) {
 		regs->fs_base = rng_chance(r, 70) ? 16 * rng_below(r, 64) : 0;
@@ -796,9 +856,10 @@ static void start_case(struct draft *d, uint64_t seed)
 
 	c->seed = seed;
 	c->nr = c->nr_holes = 0;
-	c->in_parts = c->either_first = false;
+	c->in_parts = c->either_first = c->aligned = false;
 	d->undef = 0;
-	make_regs(&d->rng, &c->regs);
+	c->mode = rng_chance(&d->rng, 25) ? X86_MODE_32 : X86_MODE_64;
+	make_regs(&d->rng, &c->regs, c->mode);
 	memset(c->code, 0xcc, sizeof(c->code));
 	memcpy(c->data, d->g->memory[rng_below(&d->rng, NR_MEMORY)],
 	       DIFF_DATA_SIZE);

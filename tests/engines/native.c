@@ -103,6 +103,9 @@ NO_ASAN void native_handle(int sig, siginfo_t *info, ucontext_t *uc)
 	g[REG_RIP] = (greg_t)(uintptr_t)native_leave;
 	g[REG_RSP] = (greg_t)native_host_rsp;
 	g[REG_EFL] = 0x202;
+	/* CS in bits 15:0, SS in 63:48 */
+	g[REG_CSGSFS] = (g[REG_CSGSFS] & 0x0000ffffffff0000) | 0x33 |
+			(greg_t)(0x2bull << 48);
 }
 
 static int map_window(void)
@@ -208,15 +211,18 @@ void native_stop(void)
 /* The timer may hit a case that is not at fault: try again. */
 bool native_run(const struct diff_case *c, struct diff_result *r)
 {
+	struct diff_regs regs = c->regs;
 	unsigned int tries;
 
+	regs.cs = c->mode == X86_MODE_64 ? 0x33 : 0x23;
+	regs.ds = c->mode == X86_MODE_64 ? 0 : 0x2b;
 	memcpy(native.code, c->code, DIFF_PAGE);
 	memcpy(native.ro, c->ro, DIFF_PAGE);
 	native.r = r;
 	for (tries = 0; tries < 3; tries++) {
 		memcpy((void *)(uintptr_t)DIFF_DATA, c->data, DIFF_DATA_SIZE);
 		native.timed_out = false;
-		native_enter(&c->regs);
+		native_enter(&regs);
 		memcpy(r->data, (const void *)(uintptr_t)DIFF_DATA,
 		       DIFF_DATA_SIZE);
 		if (!native.timed_out)

@@ -10,6 +10,8 @@
 	.set	R_RFLAGS, 136
 	.set	R_FS, 144
 	.set	R_GS, 152
+	.set	R_CS, 160
+	.set	R_DS, 168
 	.set	R_FX, 192
 
 	.text
@@ -35,8 +37,13 @@ native_enter:
 	wrgsbase %rax
 1:	movb	$1, native_inside(%rip)
 	fxrstor64 R_FX(%rdi)
-	mov	R_RIP(%rdi), %rax
-	mov	%rax, target(%rip)
+	mov	R_RIP(%rdi), %eax
+	mov	%eax, target(%rip)
+	mov	R_CS(%rdi), %eax
+	mov	%ax, 4+target(%rip)
+	mov	R_DS(%rdi), %eax
+	mov	%eax, %ds
+	mov	%eax, %es
 	push	R_RFLAGS(%rdi)
 	popf
 	mov	(%rdi), %rax
@@ -55,7 +62,7 @@ native_enter:
 	mov	112(%rdi), %r14
 	mov	120(%rdi), %r15
 	mov	56(%rdi), %rdi
-	jmp	*target(%rip)
+	ljmp	*target(%rip)	/* m16:32 */
 
 	.globl	native_leave
 native_leave:

@@ -44,8 +44,9 @@
 #define PTE_PS 0x80ull
 #define PTE_NX (1ull << 63)
 
-#define SEL_CS 0x33
-#define SEL_SS 0x2b
+#define SEL_CS	 0x33
+#define SEL_CS32 0x23
+#define SEL_SS	 0x2b
 
 /* Where the pages of the window are; 0: not present. */
 static const uint32_t page_gpa[] = { 0x20000, 0, 0x28000, 0x24000, 0x2c000 };
@@ -218,11 +219,6 @@ static void make_state(struct soft *s)
 	st->dr[7] = 0x400;
 	st->gdtr = (struct cpu_table){ HIGH + GDT, 0x7f };
 	st->idtr = (struct cpu_table){ HIGH + IDT, 0xfff };
-	st->seg[CPU_CS] = (struct cpu_segment){
-		.limit = ~0u,
-		.selector = SEL_CS,
-		.access = 0xfb | CPU_SEG_L | CPU_SEG_G,
-	};
 	st->seg[CPU_SS] = (struct cpu_segment){
 		.limit = ~0u,
 		.selector = SEL_SS,
@@ -292,6 +288,21 @@ void soft_load_code(struct soft *s, const struct diff_case *c)
 	memcpy(page(s, 0), c->code, DIFF_PAGE);
 }
 
+/* CS, and what C code has in DS and ES on the host. */
+static void load_segments(struct cpu_state *st, enum x86_mode mode)
+{
+	bool code64 = mode == X86_MODE_64;
+
+	st->seg[CPU_CS] = (struct cpu_segment){
+		.limit = ~0u,
+		.selector = code64 ? SEL_CS : SEL_CS32,
+		.access = 0xfb | CPU_SEG_G | (code64 ? CPU_SEG_L : CPU_SEG_DB),
+	};
+	st->seg[CPU_DS] = st->seg[CPU_ES] = st->seg[CPU_SS];
+	if (code64)
+		st->seg[CPU_DS] = st->seg[CPU_ES] = (struct cpu_segment){ 0 };
+}
+
 void soft_load(struct soft *s, const struct diff_case *c)
 {
 	struct cpu_state *st = &s->init;
@@ -299,6 +310,7 @@ void soft_load(struct soft *s, const struct diff_case *c)
 	memcpy(st->gpr, c->regs.gpr, sizeof(st->gpr));
 	st->rip = c->regs.rip;
 	st->rflags = c->regs.rflags;
+	load_segments(st, c->mode);
 	st->seg[CPU_FS].base = c->regs.fs_base;
 	st->seg[CPU_GS].base = c->regs.gs_base;
 	memcpy(st->xsave, c->regs.fx, DIFF_FX_SIZE);

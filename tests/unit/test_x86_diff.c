@@ -44,7 +44,7 @@ static void every_instruction_does_what_the_host_cpu_does(void **state)
 static void a_wrong_register_is_seen(void **state)
 {
 	static struct diff_result a, b;
-	static struct diff_case c;
+	static struct diff_case c = { .mode = X86_MODE_64 };
 
 	(void)state;
 	assert_int_equal(diff_compare(&c, &a, &b), 0);
@@ -58,7 +58,7 @@ static void a_wrong_register_is_seen(void **state)
 static void a_wrong_flag_is_seen_unless_it_is_undefined(void **state)
 {
 	static struct diff_result a, b;
-	static struct diff_case c;
+	static struct diff_case c = { .mode = X86_MODE_64 };
 
 	(void)state;
 	a.regs.rflags = 0x1;
