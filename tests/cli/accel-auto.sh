@@ -27,26 +27,6 @@ one_line() {
 		grep -qE '^minivmm: engine (kvm|interp)( \(.+\))?, loop ' "$1"
 }
 
-# The same without /dev/kvm, in a mount namespace with a /dev of its own.
-hidden_kvm() { # COMMAND...
-	local as_root=''
-
-	[ "$(id -u)" -eq 0 ] || as_root=-r
-	mkdir -p "$scratch/dev"
-	# shellcheck disable=SC2016,SC2086 # the inner shell's; one or none
-	unshare -m $as_root sh -c 'mount -t tmpfs dev "$0" && : >"$0/null" &&
-		mount --bind /dev/null "$0/null" &&
-		mount --rbind "$0" /dev && exec "$@"' "$scratch/dev" "$@"
-}
-
-without_kvm() { # OPTION...
-	hidden_kvm "$minivmm" --kernel "$guest" --memory 8M "$@" </dev/null \
-		>"$scratch/out" 2>"$scratch/err"
-	[ $? -eq 42 ] && return
-	cat "$scratch/out" "$scratch/err"
-	return 1
-}
-
 check "auto runs a guest, whatever this host has" run
 check "and says nothing" test ! -s "$scratch/err"
 check "with -v" run -v
@@ -70,13 +50,4 @@ check "a forced engine is named too" \
 check "without a reason" \
 	grep -q '^minivmm: engine interp, loop' "$scratch/log"
 
-if ! has_kvm; then
-	pass "no /dev/kvm # SKIP this build has no KVM"
-elif hidden_kvm true 2>/dev/null; then
-	check "auto runs the guest where there is no /dev/kvm" without_kvm -v
-	check "by the interpreter, and says that /dev/kvm is missing" \
-		grep -q 'engine interp (.*/dev/kvm' "$scratch/err"
-else
-	pass "no /dev/kvm # SKIP no mount namespaces here"
-fi
 finish
