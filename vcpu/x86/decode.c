@@ -590,9 +590,12 @@ static int decode_vex_rest(struct decoder *d, unsigned int map)
 	in->size = d->rex & REX_W && d->mode == X86_MODE_64 ? 8 : 4;
 	if (!(map == 1 && in->opcode == 0x77))
 		read_modrm(d, false);
-	in->op = bmi_op(d);
+	in->op = bmi_op(d); /* where vvvv must be 0, all four bits must */
 	if (!in->op)
 		in->op = X86_OP_avx;
+	/* There are eight registers: the fourth bit names none. */
+	if (d->mode != X86_MODE_64)
+		in->vvvv &= 7;
 	set_operands(d, D_R);
 	if (vex_has_imm(map, in->opcode))
 		read_imm(d, D_UB);
@@ -615,7 +618,7 @@ static int decode_vex(struct decoder *d, uint8_t first)
 	}
 	if (d->mode != X86_MODE_64)
 		d->rex &= REX_W;
-	d->in->vvvv = (uint8_t)(~(b1 >> 3) & (d->mode == X86_MODE_64 ? 15 : 7));
+	d->in->vvvv = (uint8_t)(~(b1 >> 3) & 15);
 	if (b1 & 4)
 		d->in->pfx |= X86_PFX_VEXL;
 	/* pp orders 66, F3, F2 as we do. */

@@ -297,6 +297,11 @@ void x86_do_fxrstor(struct x86_cpu *cpu, const struct x86_insn *in)
 	if (mxcsr & ~0xffffu)
 		x86_raise_error(cpu, X86_GP, 0);
 	x86_fx_normalize(fx);
+	/* The short form has 32 bits of FIP and FDP (SDM 1 §10.5.1.2). */
+	if (!(in->pfx & X86_PFX_REXW)) {
+		memset(fx + X86_FX_FIP + 4, 0, 4);
+		memset(fx + X86_FX_FDP + 4, 0, 4);
+	}
 	memcpy(cpu->st.xsave, fx, xmm_end(in));
 }
 

@@ -111,8 +111,8 @@ static uint64_t in_page(uint64_t lin, uint64_t n, unsigned int size)
 static bool can_batch(const struct x86_cpu *cpu, const struct x86_insn *in,
 		      uint64_t n)
 {
-	return n > 1 && !(cpu->rflags & X86_FL_DF) && !cpu->watch &&
-	       in->asize == 8;
+	return n > 1 && !(cpu->rflags & (X86_FL_DF | X86_FL_TF)) &&
+	       !cpu->watch && in->asize == 8;
 }
 
 /* Host address for reading, or NULL when the TLB does not have it. */
