@@ -75,8 +75,9 @@ vm_wait() {
 	done
 }
 
+# A tab would complete file names.
 vm_type() {
-	printf '%s\n' "$1" >&3
+	printf '%s\n' "$1" | tr '\t' ' ' >&3
 }
 
 vm_login() {
