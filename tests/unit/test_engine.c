@@ -5,6 +5,7 @@
  */
 #include "tests/unit/unit.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
@@ -278,6 +279,48 @@ static void triple_fault_is_a_shutdown(void **state)
 	assert_int_equal(run(vm), VCPU_EXIT_SHUTDOWN);
 }
 
+static void a_cpu_that_shut_down_runs_a_new_state(void **state)
+{
+	static const uint8_t code[] = { 0xe6, 0x80 }; /* out 0x80, al */
+	static _Alignas(64) struct cpu_state fresh;
+	struct vm *vm = vm_or_skip(state);
+
+	assert_int_equal(vm->ops->get_state(vm->vcpu, &fresh), 0);
+	triple_fault_is_a_shutdown(state);
+	assert_int_equal(vm->ops->set_state(vm->vcpu, &fresh), 0);
+	load(vm, code, sizeof(code));
+	assert_int_equal(run(vm), VCPU_EXIT_KICKED);
+	assert_int_equal(vm->port.writes, 1);
+}
+
+/* Long mode without PAE, or as if EFER did not know; paging without PE. */
+static void states_no_cpu_can_be_in_are_refused(void **state)
+{
+	static const struct {
+		uint64_t cr0, cr4, efer, rflags;
+	} bad[] = {
+		{ 0x80000001, 0x00, 0x500, 2 },
+		{ 0x80000001, 0x20, 0x400, 2 },
+		{ 0x80000001, 0x20, 0x100, 2 },
+		{ 0x00000001, 0x20, 0x500, 2 },
+		{ 0x80000000, 0x20, 0x000, 2 },
+		{ 0x00000000, 0x00, 0x000, 0x20002 },
+		{ 0x80000001, 0x20, 0x500, 0x20002 },
+	};
+	struct vm *vm = vm_or_skip(state);
+	size_t i;
+
+	assert_int_equal(vm->ops->get_state(vm->vcpu, &vm->st), 0);
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		vm->st.cr0 = bad[i].cr0;
+		vm->st.cr4 = bad[i].cr4;
+		vm->st.efer = bad[i].efer;
+		vm->st.rflags = bad[i].rflags;
+		assert_int_equal(vm->ops->set_state(vm->vcpu, &vm->st),
+				 -EINVAL);
+	}
+}
+
 static void dirty_log_has_the_page_the_guest_wrote(void **state)
 {
 	/* mov [0x5000], al; out 0x80, al; jmp $ */
@@ -472,6 +515,8 @@ static void interrupts_arrive_when_the_host_has_no_eventfds(void **state)
 static const struct CMUnitTest tests[] = {
 	EVERY_TEST("kvm"),
 	EVERY_TEST("interp"),
+	ENGINE_TEST(a_cpu_that_shut_down_runs_a_new_state, "interp"),
+	ENGINE_TEST(states_no_cpu_can_be_in_are_refused, "interp"),
 	cmocka_unit_test(kvm_hands_over_to_interp),
 	cmocka_unit_test(interp_hands_over_to_kvm),
 };

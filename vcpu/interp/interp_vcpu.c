@@ -181,11 +181,13 @@ int interp_vcpu_get_state(struct vcpu *vcpu, struct cpu_state *st)
 int interp_vcpu_set_state(struct vcpu *vcpu, const struct cpu_state *st)
 {
 	struct interp_vcpu *v = of_vcpu(vcpu);
-	int err;
+	int err = x86_check_state(st);
 
-	x86_cpu_load(&v->cpu, st);
-	interp_set_tsc(v, st->msr.tsc);
-	err = lapic_set_state(v->lapic, st);
+	if (!err) {
+		x86_cpu_load(&v->cpu, st);
+		interp_set_tsc(v, st->msr.tsc);
+		err = lapic_set_state(v->lapic, st);
+	}
 	if (err) {
 		log_err("interp: vCPU %u: loading the state: %s", vcpu->id,
 			strerror(-err));

@@ -4,6 +4,7 @@
  */
 #include "vcpu/x86/cpu.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "vcpu/x86/flags.h"
@@ -82,6 +83,20 @@ void x86_update_watch(struct x86_cpu *cpu)
 	x86_tlb_flush(cpu);
 }
 
+/* SDM 3A §2.2, §4.1.1, §9.8.5; SDM 1 §3.4.3.3 */
+int x86_check_state(const struct cpu_state *st)
+{
+	bool pe = st->cr0 & X86_CR0_PE, pg = st->cr0 & X86_CR0_PG;
+	bool lme = st->efer & X86_EFER_LME, lma = st->efer & X86_EFER_LMA;
+	bool vm = st->rflags & X86_FL_VM;
+
+	if (pg && !pe)
+		return -EINVAL;
+	if (lma != (lme && pg) || (lma && !(st->cr4 & X86_CR4_PAE)))
+		return -EINVAL;
+	return vm && (!pe || lma) ? -EINVAL : 0;
+}
+
 void x86_cpu_load(struct x86_cpu *cpu, const struct cpu_state *st)
 {
 	cpu->st = *st;
@@ -92,6 +107,11 @@ void x86_cpu_load(struct x86_cpu *cpu, const struct cpu_state *st)
 	x86_set_rflags(cpu, st->rflags);
 	cpu->halted = st->mp_state == CPU_MP_HALTED;
 	cpu->cur = NULL;
+	/* What the CPU was about is not the new state's. */
+	cpu->shutdown = false;
+	cpu->delivering = 0;
+	cpu->external = false;
+	cpu->pending_dr6 = 0;
 	x86_update_mode(cpu);
 	x86_update_watch(cpu);
 }

@@ -232,6 +232,13 @@ struct x86_cpu {
 void x86_cpu_init(struct x86_cpu *cpu, struct ram *ram, struct bus *bus,
 		  const struct x86_env_ops *env, void *env_ctx);
 
+/*
+ * Can a CPU be in this state? -EINVAL: the modes in it contradict each other,
+ * and nothing here is made for that. To be asked of states that others made.
+ */
+int x86_check_state(const struct cpu_state *st);
+
+/* @st as x86_check_state() wants it. */
 void x86_cpu_load(struct x86_cpu *cpu, const struct cpu_state *st);
 void x86_cpu_store(struct x86_cpu *cpu, struct cpu_state *st);
 
