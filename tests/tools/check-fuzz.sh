@@ -7,7 +7,8 @@ cd "$(dirname "$0")/../.."
 parsers='vcpu/x86/decode.c:decode vcpu/x86/semantics.c:x86
 virtio/queue.c:queue virtio/transport/mmio.c:mmio virtio/blk.c:blk
 memory/boot/bzimage.c:boot memory/boot/elf.c:boot config/ini.c:config
-vcpu/board/uart.c:board vcpu/irqchip/ioapic.c:board'
+vcpu/board/uart.c:board vcpu/irqchip/ioapic.c:board
+vcpu/x86/decode.c:decode vcpu/x86/mem.c:interp vcpu/x86/thunk.c:interp'
 
 n=0 bad=0
 for pair in $parsers; do
