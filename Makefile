@@ -142,7 +142,7 @@ check:
 programs := $(O)/minivmm $(UNIT_BINS) $(GUESTS) $(REPLAYS)
 .PHONY: check-all
 check-all: $(programs) $(if $(SAN),,boot-images $(GUEST)/lab.cpio)
-	$(Q)MINIVMM=$(O)/minivmm GUEST=$(GUEST) TEST_TIMEOUT=900 \
+	$(Q)MINIVMM=$(O)/minivmm GUEST=$(GUEST) TEST_TIMEOUT=1800 \
 	tests/tools/run-tests.sh "tests/tools/check-house.sh O=$(O)" \
 	tests/tools/check-fuzz.sh tests/tools/check-man.sh $(UNIT_BINS) \
 	$(CLI_TESTS) $(replay_tests) $(guest_tests) \
