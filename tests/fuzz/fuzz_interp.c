@@ -154,8 +154,8 @@ static void create(struct fuzz *f)
 	f->pio = (struct bus_dev){ "pio", 0x1000, 0x1000, &dev_ops };
 	require(!bus_add(f->bus, BUS_MMIO, &f->mmio) &&
 		!bus_add(f->bus, BUS_PIO, &f->pio));
-	require(!engine_select("interp", &f->ops, why, sizeof(why)));
-	p = (struct engine_params){ f->ram, f->bus, f->chip, 1 };
+	require(!engine_select("interp", false, &f->ops, why, sizeof(why)));
+	p = (struct engine_params){ f->ram, f->bus, f->chip, 1, NULL };
 	require(!f->ops->create(&f->engine, &p));
 	require(!f->ops->vcpu_create(f->engine, 0, &f->vcpu));
 	make_timer(f);

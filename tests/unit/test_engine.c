@@ -20,8 +20,10 @@
 #include "memory/irq.h"
 #include "memory/ram.h"
 #include "vcpu/engine.h"
+#include "vcpu/interp/interp_int.h"
 #include "vcpu/irqchip/irqchip.h"
 #include "vcpu/state.h"
+#include "vcpu/x86/vector.h"
 
 #define CODE 0x1000
 
@@ -293,6 +295,64 @@ static void a_cpu_that_shut_down_runs_a_new_state(void **state)
 	assert_int_equal(vm->port.writes, 1);
 }
 
+/* What port 0x80 gets: 1 from the handler of #UD, 2 from after @insn. */
+static uint64_t run_vector_insn(struct vm *vm, const uint8_t insn[6])
+{
+	static const uint8_t end[] = { 0xb0, 0x02, 0xe6, 0x80, 0xeb, 0xfe };
+	static const uint8_t ud[] = { 0xb0, 0x01, 0xe6, 0x80, 0xeb, 0xfe };
+	static const uint8_t vector[] = { 0x00, 0x20, 0, 0 };
+	uint8_t code[12];
+
+	memcpy(code, insn, 6);
+	memcpy(code + 6, end, sizeof(end));
+	assert_int_equal(ram_write(vm->ram, 0x2000, ud, sizeof(ud)), 0);
+	assert_int_equal(ram_write(vm->ram, 4 * 6, vector, 4), 0);
+	load(vm, code, sizeof(code));
+	vm->st.cr4 = X86_CR4_OSFXSR;
+	vm->st.cr0 &= ~(X86_CR0_EM | X86_CR0_TS);
+	assert_int_equal(vm->ops->set_state(vm->vcpu, &vm->st), 0);
+	assert_int_equal(run(vm), VCPU_EXIT_KICKED);
+	return vm->port.val;
+}
+
+static void what_the_host_cannot_run_is_ud_in_the_guest(void **state)
+{
+	static const struct {
+		uint32_t feature;
+		uint8_t insn[6]; /* NOPs after it */
+	} list[] = {
+		{ 0, { 0x66, 0x0f, 0xef, 0xc1, 0x90, 0x90 } },
+		{ X86_VEC_SSE3, { 0xf2, 0x0f, 0x12, 0xc1, 0x90, 0x90 } },
+		{ X86_VEC_SSE3, { 0xf3, 0x0f, 0x16, 0xc1, 0x90, 0x90 } },
+		{ X86_VEC_SSE3, { 0x66, 0x0f, 0x7c, 0xc1, 0x90, 0x90 } },
+		{ X86_VEC_SSE3, { 0xdf, 0x0e, 0x00, 0x30, 0x90, 0x90 } },
+		{ X86_VEC_SSSE3, { 0x0f, 0x38, 0x00, 0xc1, 0x90, 0x90 } },
+		{ X86_VEC_SSSE3, { 0x66, 0x0f, 0x3a, 0x0f, 0xc1, 0x01 } },
+		{ X86_VEC_SSE41, { 0x66, 0x0f, 0x38, 0x40, 0xc1, 0x90 } },
+		{ X86_VEC_SSE41, { 0x66, 0x0f, 0x3a, 0x0e, 0xc1, 0x01 } },
+		{ X86_VEC_SSE42, { 0x66, 0x0f, 0x38, 0x37, 0xc1, 0x90 } },
+		{ X86_VEC_SSE42, { 0x66, 0x0f, 0x3a, 0x63, 0xc1, 0x01 } },
+		{ X86_VEC_AES, { 0x66, 0x0f, 0x38, 0xdc, 0xc1, 0x90 } },
+		{ X86_VEC_AES, { 0x66, 0x0f, 0x3a, 0xdf, 0xc1, 0x01 } },
+		{ X86_VEC_PCLMUL, { 0x66, 0x0f, 0x3a, 0x44, 0xc1, 0x01 } },
+		{ X86_VEC_SHA, { 0x0f, 0x38, 0xc8, 0xc1, 0x90, 0x90 } },
+		{ X86_VEC_SHA, { 0x0f, 0x3a, 0xcc, 0xc1, 0x01, 0x90 } },
+	};
+	struct vm *vm = vm_or_skip(state);
+	struct x86_cpu *cpu = &((struct interp_vcpu *)(void *)vm->vcpu)->cpu;
+	uint32_t all = cpu->vec_features;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(list); i++) {
+		cpu->vec_features = all & ~list[i].feature;
+		assert_int_equal(run_vector_insn(vm, list[i].insn),
+				 list[i].feature ? 1 : 2);
+		cpu->vec_features = all;
+		assert_int_equal(run_vector_insn(vm, list[i].insn),
+				 list[i].feature & ~all ? 1 : 2);
+	}
+}
+
 /* Long mode without PAE, or as if EFER did not know; paging without PE. */
 static void states_no_cpu_can_be_in_are_refused(void **state)
 {
@@ -516,6 +576,7 @@ static const struct CMUnitTest tests[] = {
 	EVERY_TEST("kvm"),
 	EVERY_TEST("interp"),
 	ENGINE_TEST(a_cpu_that_shut_down_runs_a_new_state, "interp"),
+	ENGINE_TEST(what_the_host_cannot_run_is_ud_in_the_guest, "interp"),
 	ENGINE_TEST(states_no_cpu_can_be_in_are_refused, "interp"),
 	cmocka_unit_test(kvm_hands_over_to_interp),
 	cmocka_unit_test(interp_hands_over_to_kvm),

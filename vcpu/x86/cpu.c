@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "vcpu/x86/cpuid.h"
 #include "vcpu/x86/flags.h"
 #include "vcpu/x86/fpu.h"
 #include "vcpu/x86/mem.h"
@@ -27,6 +28,7 @@ void x86_cpu_init(struct x86_cpu *cpu, struct ram *ram, struct bus *bus,
 	cpu->rflags = X86_FL_ONE;
 	cpu->repeat_max = UINT64_MAX;
 	cpu->phys_mask = (1ull << PHYS_BITS) - 1;
+	cpu->vec_features = x86_host_vec_features();
 }
 
 static enum x86_mode mode_of(const struct x86_cpu *cpu)

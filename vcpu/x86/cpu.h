@@ -222,6 +222,7 @@ struct x86_cpu {
 	uint64_t phys_mask;	   /* valid bits of a physical address */
 	unsigned int id, nr_cpus;
 	uint32_t tsc_khz, kvm_features; /* for CPUID */
+	uint32_t vec_features;		/* X86_VEC_, what the host can run */
 
 	struct cpu_state st;
 	struct x86_itlb_entry itlb[2][X86_ITLB_SIZE];

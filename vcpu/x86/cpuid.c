@@ -13,8 +13,10 @@
 #include <cpuid.h>
 #include <string.h>
 
+#include "base/checked.h"
 #include "vcpu/x86/cpu.h"
 #include "vcpu/x86/semantics.h"
+#include "vcpu/x86/vector.h"
 
 enum {
 	EAX,
@@ -60,6 +62,27 @@ static void host(uint32_t leaf, uint32_t sub, uint32_t out[4])
 	if (!__get_cpuid_count(leaf, sub, &out[EAX], &out[EBX], &out[ECX],
 			       &out[EDX]))
 		memset(out, 0, 4 * sizeof(out[0]));
+}
+
+uint32_t x86_host_vec_features(void)
+{
+	static const struct {
+		uint8_t bit; /* of leaf 1 ECX */
+		uint8_t feature;
+	} map[] = {
+		{ 0, X86_VEC_SSE3 },   { 1, X86_VEC_PCLMUL },
+		{ 9, X86_VEC_SSSE3 },  { 19, X86_VEC_SSE41 },
+		{ 20, X86_VEC_SSE42 }, { 25, X86_VEC_AES },
+	};
+	uint32_t r[4], out = 0;
+	unsigned int i;
+
+	host(1, 0, r);
+	for (i = 0; i < ARRAY_SIZE(map); i++)
+		if (r[ECX] & BIT(map[i].bit))
+			out |= map[i].feature;
+	host(7, 0, r);
+	return r[EBX] & L7_EBX_HOST ? out | X86_VEC_SHA : out;
 }
 
 static bool host_is_amd(void)

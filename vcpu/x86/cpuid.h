@@ -13,4 +13,7 @@ struct x86_cpu;
 void x86_cpuid(const struct x86_cpu *cpu, uint32_t leaf, uint32_t sub,
 	       uint32_t out[4]);
 
+/* X86_VEC_SSE3 to X86_VEC_SHA (vector.h) that the host's CPU has. */
+uint32_t x86_host_vec_features(void);
+
 #endif

@@ -7,6 +7,7 @@
 #include "vcpu/x86/mem.h"
 #include "vcpu/x86/semantics.h"
 #include "vcpu/x86/thunk.h"
+#include "vcpu/x86/vector.h"
 
 #define FSW_ES 0x80u
 #define FSW_B  0x8000u
@@ -182,6 +183,13 @@ static bool keeps_from_storing(const struct x86_cpu *cpu)
 	return x86_fsw(cpu) & ~fcw & 0x1f;
 }
 
+/* DB /1, DD /1, DF /1 came with SSE3. */
+static bool is_fisttp(const struct x86_insn *in)
+{
+	return x86_is_mem(in) && (in->modrm >> 3 & 7) == 1 &&
+	       in->opcode > 0xda && in->opcode & 1;
+}
+
 void x86_do_x87(struct x86_cpu *cpu, const struct x86_insn *in)
 {
 	struct x86_thunk_args a;
@@ -193,6 +201,8 @@ void x86_do_x87(struct x86_cpu *cpu, const struct x86_insn *in)
 	struct x87_mem m = { 0 };
 	uint64_t lin = 0;
 
+	if (is_fisttp(in) && !(cpu->vec_features & X86_VEC_SSE3))
+		x86_raise(cpu, X86_UD);
 	need_x87(cpu);
 	if (is_waiting(in))
 		need_no_pending(cpu);

@@ -265,6 +265,10 @@ void x86_do_sse(struct x86_cpu *cpu, const struct x86_insn *in)
 		.args = &args,
 	};
 
+	/* The host's #UD would be ours, not the guest's. */
+	if (x86_vec_needs(in->map, in->opcode, mandatory(in)) &
+	    ~cpu->vec_features)
+		x86_raise(cpu, X86_UD);
 	j.fx = uses_mmx(in, j.v);
 	if (j.fx)
 		x86_need_mmx(cpu);

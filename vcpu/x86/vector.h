@@ -27,6 +27,15 @@ enum x86_vec_kind {
 #define X86_VEC_XMM0	0x80u  /* XMM0 is an implicit operand */
 #define X86_VEC_ACDX	0x100u /* reads EAX and EDX, may write ECX */
 
+/* CPUID's features of vector instructions; SSE2 is every host's. */
+#define X86_VEC_SSE3   0x01u
+#define X86_VEC_SSSE3  0x02u
+#define X86_VEC_SSE41  0x04u
+#define X86_VEC_SSE42  0x08u
+#define X86_VEC_AES    0x10u
+#define X86_VEC_PCLMUL 0x20u
+#define X86_VEC_SHA    0x40u
+
 struct x86_vec {
 	uint8_t reg, rm; /* enum x86_vec_kind */
 	uint8_t mem;	 /* bytes of a memory operand; 0xff: 4 or 8, REX.W */
@@ -41,5 +50,8 @@ struct x86_vec {
  */
 const struct x86_vec *x86_vec_find(unsigned int map, uint8_t opcode,
 				   unsigned int pfx, unsigned int ext);
+
+/* The feature that an instruction x86_vec_find() knows needs, or 0. */
+uint32_t x86_vec_needs(unsigned int map, uint8_t opcode, unsigned int pfx);
 
 #endif

@@ -191,3 +191,51 @@ const struct x86_vec *x86_vec_find(unsigned int map, uint8_t opcode,
 	v = map == 1 ? map1[opcode] : map == 2 ? map2[opcode] : map3[opcode];
 	return v[pfx].valid ? &v[pfx] : NULL;
 }
+
+static uint32_t map1_needs(uint8_t opcode, unsigned int pfx)
+{
+	switch (opcode) {
+	case 0x12: /* MOVSLDUP, MOVDDUP */
+	case 0x16: /* MOVSHDUP */
+		return pfx > 1 ? X86_VEC_SSE3 : 0;
+	case 0x7c:
+	case 0x7d:
+	case 0xd0:
+	case 0xf0:
+		return X86_VEC_SSE3;
+	}
+	return 0;
+}
+
+static uint32_t map2_needs(uint8_t opcode)
+{
+	if (opcode < 0x10 || (opcode >= 0x1c && opcode < 0x20))
+		return X86_VEC_SSSE3;
+	if (opcode == 0x37)
+		return X86_VEC_SSE42;
+	if (opcode < 0xc0)
+		return X86_VEC_SSE41;
+	return opcode < 0xd0 ? X86_VEC_SHA : X86_VEC_AES;
+}
+
+static uint32_t map3_needs(uint8_t opcode)
+{
+	switch (opcode) {
+	case 0x0f:
+		return X86_VEC_SSSE3;
+	case 0x44:
+		return X86_VEC_PCLMUL;
+	case 0xcc:
+		return X86_VEC_SHA;
+	case 0xdf:
+		return X86_VEC_AES;
+	}
+	return opcode < 0x60 ? X86_VEC_SSE41 : X86_VEC_SSE42;
+}
+
+uint32_t x86_vec_needs(unsigned int map, uint8_t opcode, unsigned int pfx)
+{
+	return map == 1	  ? map1_needs(opcode, pfx)
+	       : map == 2 ? map2_needs(opcode)
+			  : map3_needs(opcode);
+}
