@@ -1,8 +1,9 @@
 # What minivmm costs, beside others on the same host.
 
 BENCH := $(O)/tests/bench
-BENCH_PROGRAMS := $(addprefix $(BENCH)/,first-byte bare-kvm blk-run ring-file)
-BENCH_GUESTS := $(addprefix $(BENCH)/,first_byte blk-ring)
+BENCH_PROGRAMS := $(addprefix $(BENCH)/,first-byte bare-kvm blk-run ring-file \
+	tsc-khz)
+BENCH_GUESTS := $(addprefix $(BENCH)/,first_byte int_loop blk-ring)
 
 $(BENCH_PROGRAMS): $(BENCH)/%: tests/bench/%.c
 	$(call say,LINK,$@)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) \
@@ -10,7 +11,8 @@ $(BENCH_PROGRAMS): $(BENCH)/%: tests/bench/%.c
 # The floor: no dynamic loader either.
 $(BENCH)/bare-kvm: override LDFLAGS += -static
 
-$(BENCH)/first_byte: tests/bench/first_byte.S tests/bench/first_byte.lds
+$(BENCH)/first_byte $(BENCH)/int_loop: $(BENCH)/%: tests/bench/%.S \
+		tests/bench/first_byte.lds
 	$(call say,GUEST,$<)mkdir -p $(@D) && $(CC) $(GUEST_LDFLAGS) \
 	-Wl,-T,tests/bench/first_byte.lds -o $@ $<
 
@@ -19,7 +21,14 @@ $(BENCH)/blk-ring: tests/bench/blk-ring.c $(GUEST_LIB) \
 	$(call say,GUEST,$<)mkdir -p $(@D) && $(CC) $(GUEST_CFLAGS) \
 	$(GUEST_LDFLAGS) -Wl,-T,tests/guest/lib/guest.lds -o $@ $< $(GUEST_LIB)
 
-.PHONY: bench
+.PHONY: bench bench-software
 bench: $(O)/minivmm $(BENCH_PROGRAMS) $(BENCH_GUESTS)
 	$(Q)MINIVMM=$(O)/minivmm tests/bench/bench.sh $(BENCH)
-#:   bench          start, memory, disk requests, beside other programs
+	$(Q)$(MAKE) $(quiet) --no-print-directory bench-software
+#:   bench          start, memory, disk requests, engines, beside other programs
+
+# Where Debian's images cannot be made, the rest is measured.
+bench-software: $(O)/minivmm $(BENCH_PROGRAMS) $(BENCH_GUESTS)
+	$(Q)$(MAKE) $(quiet) --no-print-directory guest-images || :
+	$(Q)MINIVMM=$(O)/minivmm GUEST=$(GUEST) tests/bench/software.sh $(BENCH)
+#:   bench-software the last of these: without KVM, beside QEMU's TCG
