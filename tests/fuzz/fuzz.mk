@@ -43,6 +43,6 @@ fuzz: $(O)/fuzz/fuzz_$(FUZZ)
 	$(Q)cd $(O)/fuzz && ./fuzz_$(FUZZ) -max_total_time=$(TIME) -timeout=10 \
 	-print_final_stats=1 corpus-$(FUZZ) $(CURDIR)/tests/fuzz/corpus/$(FUZZ)
 
--include $(FUZZ_LIB_OBJS:.o=.d) $(FUZZ_OBJ:.o=.d)
+-include $(FUZZ_LIB_OBJS:.o=.d) $(FUZZ_OBJ:.o=.d) $(FUZZ_SRCS:%.c=$(O)/%.d)
 #:   fuzz           FUZZ=NAME TIME=SECONDS: fuzz one parser (needs clang)
 #:   check-fuzz     replay every fuzz target's corpus
