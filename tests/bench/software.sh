@@ -11,7 +11,7 @@ PATH=$PATH:/usr/sbin:/sbin
 
 dir=$1
 mv=$MINIVMM
-guest=$GUEST
+guest=${GUEST:-build/guest}
 here=$(dirname "$0")
 greeting='Hello from user space'
 # int_loop.S: 20 million iterations of 16 instructions
@@ -20,7 +20,8 @@ cmdline='console=ttyS0 reboot=t panic=-1 quiet'
 
 tmp=$(mktemp -d)
 disk=$dir/root.img
-trap 'rm -rf "$tmp" "$disk"' EXIT
+# The chroot had the host's /dev in it, in a mount namespace of its own.
+trap 'rm -rf --one-file-system "$tmp" "$disk"' EXIT
 
 mine=("$mv" --accel interp --memory 256M)
 qemu=(qemu-system-x86_64 -M microvm -accel tcg -cpu max -m 256 -nodefaults

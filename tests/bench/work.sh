@@ -44,8 +44,8 @@ pipes() {
 [ $$ -ne 1 ] || mount -t tmpfs tmpfs /tmp
 # The same bytes everywhere, and programs that are in memory already.
 cat /usr/lib/python3*/*.py | head -c 1000000 >/tmp/data
-cat /usr/bin/{python3,gzip,sha256sum,openssl,dd} /usr/lib/*/lib{crypto,ssl}.so* \
-	/usr/lib/*/libc.so* >/dev/null
+cat /usr/bin/{python3,gzip,sha256sum,openssl,dd} /usr/lib/*/libc.so* \
+	/usr/lib/*/lib{crypto,ssl}.so* >/dev/null
 python3 -c ''
 
 timed "python3 loop, 200,000 iterations" integers
