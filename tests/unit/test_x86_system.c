@@ -589,7 +589,7 @@ static void iret_refuses_bad_selectors(void **state)
 /* Each is #GP(0) and changes nothing. */
 static void privileged_instructions_refuse_ring_3(void **state)
 {
-	static const char *const insns[] = {
+	static const char insns[][4] = {
 		"\xf4",		"\xfa",		"\xfb",	    "\x0f\x22\xc0",
 		"\x0f\x20\xd8", "\x0f\x30",	"\x0f\x32", "\x0f\x01\x38",
 		"\x0f\x06",	"\x0f\x01\xf8", "\xe4\x60", "\x0f\x09",
