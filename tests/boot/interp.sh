@@ -90,18 +90,29 @@ arrived() {
 	echo "$EPOCHREALTIME"
 }
 
-# Two lines, ten seconds apart by the guest's clock, with its date and its
-# monotonic time. The RTC that sets the date counts whole seconds.
-check_clock() {
-	local begin end date0 date1 mono0 mono1
-
-	vm_type 'python3 -c "import time
+# sleep_ten N - two lines, ten seconds apart by the guest's clock, with its
+# date and its monotonic time; when they came, by the host's.
+sleep_ten() {
+	vm_type "python3 -c \"import time
 tell = lambda name: print(name, time.time(), time.monotonic(), flush=True)
-tell(\"clock=0\"); time.sleep(10); tell(\"clock=1\")"'
-	begin=$(arrived "clock=0 ")
-	end=$(arrived "clock=1 ")
-	read -r date0 mono0 < <(vm_value 'clock=0 ')
-	read -r date1 mono1 < <(vm_value 'clock=1 ')
+tell(\\\"clock$1=0\\\"); time.sleep(10); tell(\\\"clock$1=1\\\")\""
+	begin=$(arrived "clock$1=0 ")
+	end=$(arrived "clock$1=1 ")
+	read -r date0 mono0 < <(vm_value "clock$1=0 ")
+	read -r date1 mono1 < <(vm_value "clock$1=1 ")
+}
+
+# A busy machine wakes this script or the VM too late now and then; a clock
+# that goes wrong does so each time. The RTC counts whole seconds.
+check_clock() {
+	local begin end date0 date1 mono0 mono1 try
+
+	for try in 1 2 3; do
+		sleep_ten $try
+		within "$(minus "$end" "$begin")" 10 0.1 >/dev/null &&
+			within "$(minus "$mono1" "$mono0")" 10 0.1 >/dev/null &&
+			break
+	done
 	check "sleep 10 in the guest takes 10 s of the host, within 1 %" \
 		within "$(minus "$end" "$begin")" 10 0.1
 	check "and 10 s of the guest's monotonic clock" \
