@@ -102,10 +102,8 @@ void disk_advance(struct disk_req *r, uint64_t n)
 	}
 }
 
-static void handle_transfer(struct loop_op *op, int res)
+void disk_moved(struct disk_req *r, int res, void (*more)(struct disk_req *r))
 {
-	struct disk_req *r = container_of(op, struct disk_req, op);
-
 	/* 0: the file has become shorter than the disk. */
 	if (res <= 0) {
 		disk_end(r, res ? res : -EIO);
@@ -113,9 +111,14 @@ static void handle_transfer(struct loop_op *op, int res)
 	}
 	disk_advance(r, (uint64_t)res);
 	if (r->len)
-		disk_transfer(r);
+		more(r);
 	else
 		disk_end(r, 0);
+}
+
+static void handle_transfer(struct loop_op *op, int res)
+{
+	disk_moved(container_of(op, struct disk_req, op), res, disk_transfer);
 }
 
 /* How many of @r's pieces to move at once; *first: how much of the first. */

@@ -95,4 +95,10 @@ static inline bool disk_in_units(const struct disk *d, uint64_t off,
 	return !((off | len) & (d->unit - 1));
 }
 
+/*
+ * A read or write of @r ended with @res: end the request on an error, at the
+ * end of the file or when nothing is left, otherwise call @more for the rest.
+ */
+void disk_moved(struct disk_req *r, int res, void (*more)(struct disk_req *r));
+
 #endif

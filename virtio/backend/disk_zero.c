@@ -38,17 +38,7 @@ static void write_zeroes(struct disk_req *r);
 
 static void handle_write(struct loop_op *op, int res)
 {
-	struct disk_req *r = container_of(op, struct disk_req, op);
-
-	if (res <= 0) {
-		disk_end(r, res ? res : -EIO);
-		return;
-	}
-	disk_advance(r, (uint64_t)res);
-	if (r->len)
-		write_zeroes(r);
-	else
-		disk_end(r, 0);
+	disk_moved(container_of(op, struct disk_req, op), res, write_zeroes);
 }
 
 static void write_zeroes(struct disk_req *r)
