@@ -15,7 +15,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +28,8 @@
 #include "base/log.h"
 #include "cmd/board.h"
 #include "cmd/console.h"
+#include "cmd/devices.h"
+#include "cmd/machine_error.h"
 #include "cmd/state_hash.h"
 #include "config/config.h"
 #include "memory/boot/boot.h"
@@ -40,21 +41,10 @@
 #include "vcpu/vcpu.h"
 #include "vcpu/vtime.h"
 #include "vcpu/x86/entry.h"
-#include "virtio/backend/disk.h"
-#include "virtio/blk.h"
-#include "virtio/device.h"
 #include "virtio/loop.h"
-#include "virtio/rng.h"
-#include "virtio/transport/mmio.h"
 
 #define LOOP_DEPTH 256
 #define NS_PER_S   1000000000ull
-
-/* One virtio window: a device and its transport. */
-struct slot {
-	struct virtio_dev *dev;
-	struct virtio_mmio *mmio;
-};
 
 struct machine {
 	const struct vm_config *cfg;
@@ -69,8 +59,7 @@ struct machine {
 	struct engine *engine;
 	struct vcpu *vcpu[LAYOUT_CPUS_MAX];
 	struct vcpu_thread *thread[LAYOUT_CPUS_MAX];
-	struct slot slot[LAYOUT_VIRTIO_SLOTS];
-	size_t nr_slots;
+	struct devices *devices;
 	struct boot_entry entry; /* the kernel's */
 
 	struct loop_op timeout;
@@ -81,16 +70,6 @@ struct machine {
 	atomic_bool ended;
 	struct machine_result result;
 };
-
-static void __attribute__((format(printf, 2, 3)))
-explain(struct machine_error *e, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(e->text, sizeof(e->text), fmt, ap);
-	va_end(ap);
-}
 
 /* The first end counts. Any thread. */
 static void end(struct machine *m, enum machine_end why, int value)
@@ -200,7 +179,8 @@ static int create_loop(struct machine *m, struct machine_error *e)
 	int err = loop_create(&m->loop, kind, LOOP_DEPTH);
 
 	if (err)
-		explain(e, "the event loop: %s (--io poll needs no io_uring)",
+		machine_explain(
+			e, "the event loop: %s (--io poll needs no io_uring)",
 			strerror(-err));
 	else if (m->vtime)
 		loop_set_in_order(m->loop);
@@ -222,9 +202,9 @@ static int create_ram(struct machine *m, struct machine_error *e)
 	int err = ram_create(&m->ram, m->cfg->memory);
 
 	if (err)
-		explain(e, "--memory: %llu MiB of guest RAM: %s",
-			(unsigned long long)(m->cfg->memory >> 20),
-			strerror(-err));
+		machine_explain(e, "--memory: %llu MiB of guest RAM: %s",
+				(unsigned long long)(m->cfg->memory >> 20),
+				strerror(-err));
 	else if (m->cfg->fixed_buffers)
 		register_ram(m);
 	return err;
@@ -249,7 +229,7 @@ static int open_serial(struct machine *m, struct machine_error *e)
 	if (m->console_fd >= 0)
 		return 0;
 	err = -errno;
-	explain(e, "--serial file:%s: %s", path, strerror(-err));
+	machine_explain(e, "--serial file:%s: %s", path, strerror(-err));
 	return err;
 }
 
@@ -334,77 +314,30 @@ static int create_engine(struct machine *m, struct machine_error *e)
 
 	err = engine_select(m->cfg->accel, m->vtime, &ops, why, sizeof(why));
 	if (err) {
-		explain(e, "--accel %s: %s", m->cfg->accel, why);
+		machine_explain(e, "--accel %s: %s", m->cfg->accel, why);
 		return err;
 	}
 	err = ops->create(&m->engine, &p);
 	if (err)
-		explain(e, "--accel %s: cannot create the VM: %s",
-			m->cfg->accel, strerror(-err));
+		machine_explain(e, "--accel %s: cannot create the VM: %s",
+				m->cfg->accel, strerror(-err));
 	else
 		say_engine(m, ops, why);
 	return err;
 }
 
-/* Put @dev into the next window; it is the machine's from here on. */
-static int plug_in(struct machine *m, struct virtio_dev *dev)
-{
-	unsigned int n = (unsigned int)m->nr_slots;
-	const struct virtio_mmio_params p = {
-		.dev = dev,
-		.bus = m->bus,
-		.loop = m->loop,
-		.irq = irqchip_line(m->chip, LAYOUT_GSI_VIRTIO + n),
-		.base = LAYOUT_VIRTIO_BASE + n * LAYOUT_VIRTIO_SIZE,
-	};
-
-	m->slot[n].dev = dev;
-	m->nr_slots++;
-	return virtio_mmio_create(&m->slot[n].mmio, &p);
-}
-
-static int create_disk(struct machine *m, size_t i, struct machine_error *e)
-{
-	const struct config_disk *d = &m->cfg->disks[i];
-	const struct disk_params params = {
-		.path = d->path,
-		.readonly = d->readonly,
-		.direct = d->direct,
-	};
-	struct virtio_blk_params blk = {
-		.serial = d->serial,
-		.nr_queues = (uint16_t)d->queues,
-	};
-	char why[384], name[32];
-	struct virtio_dev *dev;
-	int err;
-
-	err = disk_open(&blk.disk, &params, m->loop, why, sizeof(why));
-	if (err) {
-		explain(e, "disk %s: %s", d->name, why);
-		return err;
-	}
-	snprintf(name, sizeof(name), "blk%zu", i);
-	blk.name = name;
-	err = virtio_blk_create(&dev, m->ram, m->loop, &blk);
-	return err ? err : plug_in(m, dev);
-}
-
 static int create_devices(struct machine *m, struct machine_error *e)
 {
-	struct virtio_dev *rng;
-	size_t i;
-	int err;
+	const struct devices_params p = {
+		.cfg = m->cfg,
+		.ram = m->ram,
+		.bus = m->bus,
+		.chip = m->chip,
+		.loop = m->loop,
+		.seed = seed_of(m),
+	};
 
-	for (i = 0; i < m->cfg->nr_disks; i++) {
-		err = create_disk(m, i, e);
-		if (err)
-			return err;
-	}
-	if (!m->cfg->rng)
-		return 0;
-	err = virtio_rng_create(&rng, m->ram, m->loop, "rng0", seed_of(m));
-	return err ? err : plug_in(m, rng);
+	return devices_create(&m->devices, &p, e);
 }
 
 static int open_input(const char *path, int *fd, struct machine_error *e)
@@ -418,7 +351,7 @@ static int open_input(const char *path, int *fd, struct machine_error *e)
 	if (*fd >= 0)
 		return 0;
 	err = -errno;
-	explain(e, "%s: %s", path, strerror(-err));
+	machine_explain(e, "%s: %s", path, strerror(-err));
 	return err;
 }
 
@@ -442,16 +375,10 @@ static int load_kernel(struct machine *m, struct machine_error *e)
 		.device_tree = m->cfg->device_tree,
 		.seed = seed_of(m),
 		.slots = slots,
-		.nr_slots = m->nr_slots,
+		.nr_slots = devices_describe(m->devices, slots),
 	};
-	size_t i;
 	int err;
 
-	for (i = 0; i < m->nr_slots; i++)
-		slots[i] = (struct boot_virtio_slot){
-			.base = LAYOUT_VIRTIO_BASE + i * LAYOUT_VIRTIO_SIZE,
-			.gsi = LAYOUT_GSI_VIRTIO + (unsigned int)i,
-		};
 	err = open_input(m->cfg->kernel, &p.kernel_fd, e);
 	if (!err)
 		err = open_input(m->cfg->initrd, &p.initrd_fd, e);
@@ -556,7 +483,8 @@ int machine_create(struct machine **out, const struct vm_config *cfg,
 	e->text[0] = '\0';
 	m = calloc(1, sizeof(*m));
 	if (!m) {
-		explain(e, "cannot build the machine: %s", strerror(ENOMEM));
+		machine_explain(e, "cannot build the machine: %s",
+				strerror(ENOMEM));
 		return -ENOMEM;
 	}
 	m->cfg = cfg;
@@ -570,8 +498,8 @@ int machine_create(struct machine **out, const struct vm_config *cfg,
 	err = build(m, e);
 	if (err) {
 		if (!e->text[0])
-			explain(e, "cannot build the machine: %s",
-				strerror(-err));
+			machine_explain(e, "cannot build the machine: %s",
+					strerror(-err));
 		machine_destroy(m);
 		return err;
 	}
@@ -678,10 +606,7 @@ void machine_destroy(struct machine *m)
 		m->engine->ops->destroy(m->engine);
 	/* The kernel, and the loop's lists, know what is freed below. */
 	loop_drain(m->loop);
-	for (i = (unsigned int)m->nr_slots; i-- > 0;) {
-		virtio_mmio_destroy(m->slot[i].mmio);
-		virtio_dev_destroy(m->slot[i].dev);
-	}
+	devices_destroy(m->devices);
 	board_destroy(m->board);
 	console_destroy(m->console);
 	fd_close(&m->console_fd);

@@ -18,6 +18,7 @@
 #include <stdbool.h>
 
 struct machine;
+struct machine_error;
 struct vm_config;
 
 /* Why a machine ended. */
@@ -34,11 +35,6 @@ enum machine_end {
 struct machine_result {
 	enum machine_end end;
 	int value; /* exit byte, or signal number */
-};
-
-/* The reason in words; always terminated. */
-struct machine_error {
-	char text[512];
 };
 
 /*

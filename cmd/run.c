@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "cmd/check.h"
 #include "cmd/machine.h"
+#include "cmd/machine_error.h"
 #include "cmd/options.h"
 #include "cmd/state_hash.h"
 #include "cmd/status.h"

@@ -22,6 +22,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "cmd/machine.h"
+#include "cmd/machine_error.h"
 #include "config/config.h"
 #include "memory/layout_x86.h"
 #include "vcpu/engine.h"
