@@ -50,6 +50,41 @@ static inline struct fake_line fake_line(void)
 	return (struct fake_line){ .line = { .set = fake_line_set } };
 }
 
+/* A clock that the test moves, and the deadline that a chip asked for. */
+struct fake_timer {
+	uint64_t now;
+	uint64_t deadline; /* UINT64_MAX: none */
+	unsigned int arms;
+};
+
+/* @ctx of both: something that begins with the timer. */
+static inline void fake_timer_arm(void *ctx, uint64_t deadline)
+{
+	struct fake_timer *t = ctx;
+
+	t->deadline = deadline;
+	t->arms++;
+}
+
+static inline uint64_t fake_timer_now(void *ctx)
+{
+	return ((struct fake_timer *)ctx)->now;
+}
+
+/* Let time pass as a machine with a timer would; the chip may arm again. */
+static inline void fake_timer_run(struct fake_timer *t, uint64_t ns,
+				  void (*expired)(void *chip), void *chip)
+{
+	uint64_t end = t->now + ns;
+
+	while (t->deadline <= end) {
+		t->now = max_u64(t->now, t->deadline);
+		t->deadline = UINT64_MAX;
+		expired(chip);
+	}
+	t->now = end;
+}
+
 /* Every port of the range, every width, every value of @vals. */
 static inline void chips_hammer(struct bus *b, uint64_t base, unsigned int n)
 {

@@ -17,36 +17,21 @@
 #define SEC  1000000000ull
 
 struct board {
+	struct fake_timer timer; /* first: see fake_timer_arm() */
 	struct bus *bus;
 	struct pit *pit;
 	struct fake_line irq;
-	uint64_t now;
-	uint64_t deadline;
-	unsigned int arms;
 };
-
-static void board_arm(void *ctx, uint64_t deadline)
-{
-	struct board *b = ctx;
-
-	b->deadline = deadline;
-	b->arms++;
-}
-
-static uint64_t board_now(void *ctx)
-{
-	return ((struct board *)ctx)->now;
-}
 
 static int setup(void **state)
 {
 	struct board *b = test_calloc(1, sizeof(*b));
-	struct pit_params p = { .arm = board_arm, .now = board_now };
+	struct pit_params p = { .arm = fake_timer_arm, .now = fake_timer_now };
 
 	b->bus = chips_bus();
 	b->irq = fake_line();
-	b->now = 123456789;
-	b->deadline = UINT64_MAX;
+	b->timer.now = 123456789;
+	b->timer.deadline = UINT64_MAX;
 	p.irq = &b->irq.line;
 	p.ctx = b;
 	assert_int_equal(pit_create(&b->pit, b->bus, &p), 0);
@@ -79,17 +64,14 @@ static unsigned int read16(struct board *b, uint64_t port)
 	return low | (unsigned int)in8(b->bus, port) << 8;
 }
 
-/* Let time pass as a machine with a timer would. */
+static void expired(void *pit)
+{
+	pit_expired(pit);
+}
+
 static void run(struct board *b, uint64_t ns)
 {
-	uint64_t end = b->now + ns;
-
-	while (b->deadline <= end) {
-		b->now = max_u64(b->now, b->deadline);
-		b->deadline = UINT64_MAX;
-		pit_expired(b->pit);
-	}
-	b->now = end;
+	fake_timer_run(&b->timer, ns, expired, b->pit);
 }
 
 static void nothing_is_armed_until_a_count_is_written(void **state)
@@ -100,10 +82,10 @@ static void nothing_is_armed_until_a_count_is_written(void **state)
 	out8(b->bus, CH0, 0x00);
 	load(b, 0xb0, CH2, 1000);
 	run(b, SEC);
-	assert_int_equal(b->arms, 0);
+	assert_int_equal(b->timer.arms, 0);
 	assert_int_equal(b->irq.edges, 0);
 	out8(b->bus, CH0, 0x10);
-	assert_int_equal(b->arms, 1);
+	assert_int_equal(b->timer.arms, 1);
 }
 
 static void rate_generator_ticks_at_its_rate(void **state)
@@ -137,7 +119,7 @@ static void terminal_count_interrupts_once(void **state)
 	assert_true(b->irq.level);
 	run(b, SEC);
 	assert_int_equal(b->irq.edges, 1);
-	assert_int_equal(b->deadline, UINT64_MAX);
+	assert_int_equal(b->timer.deadline, UINT64_MAX);
 	/* The next shot. */
 	load(b, 0x30, CH0, 11932);
 	assert_false(b->irq.level);
@@ -168,7 +150,7 @@ static void control_word_stops_the_timer(void **state)
 
 	load(b, 0x34, CH0, 11932);
 	out8(b->bus, CTL, 0x30); /* Linux's pit_shutdown() */
-	assert_int_equal(b->deadline, UINT64_MAX);
+	assert_int_equal(b->timer.deadline, UINT64_MAX);
 	run(b, SEC);
 	assert_int_equal(b->irq.edges, 0);
 }
@@ -187,10 +169,11 @@ static void late_timer_skips_what_passed(void **state)
 	struct board *b = *state;
 
 	load(b, 0x34, CH0, 11932); /* 10 ms */
-	b->now += SEC + 5 * MSEC;
+	b->timer.now += SEC + 5 * MSEC;
 	pit_expired(b->pit);
 	assert_int_equal(b->irq.edges, 1);
-	assert_in_range(b->deadline, b->now, b->now + 10 * MSEC);
+	assert_in_range(b->timer.deadline, b->timer.now,
+			b->timer.now + 10 * MSEC);
 }
 
 static void early_or_stray_expiry_is_harmless(void **state)
@@ -198,12 +181,13 @@ static void early_or_stray_expiry_is_harmless(void **state)
 	struct board *b = *state;
 
 	pit_expired(b->pit);
-	assert_int_equal(b->arms, 0);
+	assert_int_equal(b->timer.arms, 0);
 	load(b, 0x34, CH0, 11932);
-	b->now += MSEC;
+	b->timer.now += MSEC;
 	pit_expired(b->pit);
 	assert_int_equal(b->irq.edges, 0);
-	assert_in_range(b->deadline, b->now + 9 * MSEC, b->now + 10 * MSEC);
+	assert_in_range(b->timer.deadline, b->timer.now + 9 * MSEC,
+			b->timer.now + 10 * MSEC);
 }
 
 static void counter_counts_down(void **state)
@@ -211,13 +195,13 @@ static void counter_counts_down(void **state)
 	struct board *b = *state;
 
 	load(b, 0x34, CH0, 10000);
-	b->now += MSEC; /* 1193 ticks */
+	b->timer.now += MSEC; /* 1193 ticks */
 	assert_int_equal(read16(b, CH0), 10000 - 1193);
 	load(b, 0x36, CH0, 10000);
-	b->now += MSEC; /* by two */
+	b->timer.now += MSEC; /* by two */
 	assert_int_equal(read16(b, CH0), 10000 - 2 * 1193);
 	load(b, 0x30, CH0, 1000);
-	b->now += MSEC; /* through zero */
+	b->timer.now += MSEC; /* through zero */
 	assert_int_equal(read16(b, CH0), (1000 - 1193) & 0xffff);
 }
 
@@ -227,10 +211,10 @@ static void latched_count_stays_until_read(void **state)
 
 	load(b, 0x34, CH0, 10000);
 	out8(b->bus, CTL, 0x00);
-	b->now += MSEC;
+	b->timer.now += MSEC;
 	out8(b->bus, CTL, 0x00); /* ignored */
 	assert_int_equal(in8(b->bus, CH0), 10000 & 0xff);
-	b->now += MSEC;
+	b->timer.now += MSEC;
 	assert_int_equal(in8(b->bus, CH0), 10000 >> 8);
 	assert_int_equal(read16(b, CH0), 10000 - 2386);
 }
@@ -245,7 +229,7 @@ static void read_back_latches_status_and_count(void **state)
 	out8(b->bus, P61, 1);
 	load(b, 0xb4, CH2, 5000);
 	out8(b->bus, CTL, 0xc8); /* both */
-	b->now += MSEC;
+	b->timer.now += MSEC;
 	assert_int_equal(in8(b->bus, CH2), 0xb4);
 	assert_int_equal(read16(b, CH2), 5000);
 	/* Channel 0 was not asked. */
@@ -263,7 +247,7 @@ static void single_bytes_load_and_read(void **state)
 	out8(b->bus, CTL, 0xa4); /* high byte */
 	out8(b->bus, CH2, 0x40);
 	assert_int_equal(in8(b->bus, CH2), 0x40);
-	b->now += MSEC;
+	b->timer.now += MSEC;
 	assert_int_equal(in8(b->bus, CH2), (0x4000 - 1193) >> 8);
 }
 
@@ -271,15 +255,16 @@ static void single_bytes_load_and_read(void **state)
 static void channel_2_calibrates_a_cpu(void **state)
 {
 	struct board *b = *state;
-	uint64_t start = b->now;
+	uint64_t start = b->timer.now;
 	unsigned int loops = 0;
 
 	out8(b->bus, P61, (in8(b->bus, P61) & ~0x02u) | 0x01);
 	load(b, 0xb0, CH2, PIT_HZ / 20);
 	while (!(in8(b->bus, P61) & 0x20) && loops++ < 100000)
-		b->now += 1000;
-	assert_in_range(b->now - start, 50 * MSEC - 2000, 50 * MSEC + 2000);
-	assert_int_equal(b->arms, 0);
+		b->timer.now += 1000;
+	assert_in_range(b->timer.now - start, 50 * MSEC - 2000,
+			50 * MSEC + 2000);
+	assert_int_equal(b->timer.arms, 0);
 }
 
 /* quick_pit_calibrate(): the high byte of 65536 steps every 214 us. */
@@ -295,7 +280,7 @@ static void channel_2_counter_steps_evenly(void **state)
 		high = in8(b->bus, CH2);
 		assert_in_range(last - high, 0, 1);
 		last = high;
-		b->now += 256 * SEC / PIT_HZ;
+		b->timer.now += 256 * SEC / PIT_HZ;
 	}
 	assert_in_range(last, 0xff - 20, 0xff - 18);
 }
@@ -305,18 +290,18 @@ static void gate_holds_channel_2(void **state)
 	struct board *b = *state;
 
 	load(b, 0xb0, CH2, 10000); /* the gate is low */
-	b->now += SEC;
+	b->timer.now += SEC;
 	assert_int_equal(read16(b, CH2), 10000);
 	out8(b->bus, P61, 1);
-	b->now += MSEC;
+	b->timer.now += MSEC;
 	out8(b->bus, P61, 0);
-	b->now += SEC;
+	b->timer.now += SEC;
 	assert_int_equal(read16(b, CH2), 10000 - 1193);
 	out8(b->bus, P61, 1);
-	b->now += MSEC;
+	b->timer.now += MSEC;
 	assert_in_range(read16(b, CH2), 10000 - 2387, 10000 - 2385);
 	assert_false(in8(b->bus, P61) & 0x20);
-	b->now += 7 * MSEC;
+	b->timer.now += 7 * MSEC;
 	assert_true(in8(b->bus, P61) & 0x20);
 }
 
@@ -325,11 +310,11 @@ static void gate_edge_starts_a_one_shot(void **state)
 	struct board *b = *state;
 
 	load(b, 0xb2, CH2, 11932);
-	b->now += SEC;
+	b->timer.now += SEC;
 	assert_true(in8(b->bus, P61) & 0x20);
 	out8(b->bus, P61, 1);
 	assert_false(in8(b->bus, P61) & 0x20);
-	b->now += 11 * MSEC;
+	b->timer.now += 11 * MSEC;
 	assert_true(in8(b->bus, P61) & 0x20);
 	out8(b->bus, P61, 0);
 	out8(b->bus, P61, 1);
@@ -342,13 +327,13 @@ static void square_wave_is_high_half_of_the_time(void **state)
 
 	out8(b->bus, P61, 1);
 	load(b, 0xb6, CH2, 11932);
-	b->now += 1 * MSEC;
+	b->timer.now += 1 * MSEC;
 	assert_true(in8(b->bus, P61) & 0x20);
-	b->now += 5 * MSEC;
+	b->timer.now += 5 * MSEC;
 	assert_false(in8(b->bus, P61) & 0x20);
-	b->now += 5 * MSEC;
+	b->timer.now += 5 * MSEC;
 	assert_true(in8(b->bus, P61) & 0x20);
-	b->now += 5 * MSEC;
+	b->timer.now += 5 * MSEC;
 	out8(b->bus, P61, 0); /* low gate: high output */
 	assert_true(in8(b->bus, P61) & 0x20);
 }
@@ -360,7 +345,7 @@ static void refresh_bit_toggles(void **state)
 	uint8_t last = in8(b->bus, P61), now;
 
 	for (i = 0; i < 1000; i++) {
-		b->now += 1000;
+		b->timer.now += 1000;
 		now = in8(b->bus, P61);
 		changes += (now ^ last) >> 4 & 1;
 		last = now;
@@ -383,7 +368,7 @@ static void count_without_control_word_is_ignored(void **state)
 
 	out8(b->bus, CH0, 1);
 	out8(b->bus, CH0, 1);
-	assert_int_equal(b->arms, 0);
+	assert_int_equal(b->timer.arms, 0);
 }
 
 static void any_access_is_harmless(void **state)
@@ -402,7 +387,7 @@ static void any_access_is_harmless(void **state)
 static void second_timer_on_the_bus_is_refused(void **state)
 {
 	struct board *b = *state;
-	struct pit_params p = { .irq = &b->irq.line, .arm = board_arm };
+	struct pit_params p = { .irq = &b->irq.line, .arm = fake_timer_arm };
 	struct pit *t;
 
 	assert_int_equal(pit_create(&t, b->bus, &p), -EEXIST);

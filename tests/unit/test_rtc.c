@@ -18,42 +18,30 @@
 /* 2026-11-05 17:08:09 UTC, a Thursday */
 #define START 1793898489ull
 
+/* Of the monotonic clock, at START */
+#define BOOT_NS 77
+
 struct board {
+	struct fake_timer timer; /* first: see fake_timer_arm() */
 	struct bus *bus;
 	struct rtc *rtc;
 	struct fake_line irq;
-	uint64_t ns; /* since start */
 	uint64_t wall_jump;
-	uint64_t deadline;
-	unsigned int arms;
 };
-
-static void board_arm(void *ctx, uint64_t deadline)
-{
-	struct board *b = ctx;
-
-	b->deadline = deadline;
-	b->arms++;
-}
-
-static uint64_t board_now(void *ctx)
-{
-	return 77 + ((struct board *)ctx)->ns;
-}
 
 static uint64_t board_wall(void *ctx)
 {
 	struct board *b = ctx;
 
-	return START * SEC + b->ns + b->wall_jump;
+	return START * SEC + b->timer.now - BOOT_NS + b->wall_jump;
 }
 
 static int setup(void **state)
 {
 	struct board *b = test_calloc(1, sizeof(*b));
 	struct rtc_params p = {
-		.arm = board_arm,
-		.now = board_now,
+		.arm = fake_timer_arm,
+		.now = fake_timer_now,
 		.wall = board_wall,
 		.ram_low = 0xc0000000ull,
 		.ram_high = 0x140000000ull,
@@ -61,7 +49,8 @@ static int setup(void **state)
 
 	b->bus = chips_bus();
 	b->irq = fake_line();
-	b->deadline = UINT64_MAX;
+	b->timer.now = BOOT_NS;
+	b->timer.deadline = UINT64_MAX;
 	p.irq = &b->irq.line;
 	p.ctx = b;
 	assert_int_equal(rtc_create(&b->rtc, b->bus, &p), 0);
@@ -91,16 +80,14 @@ static void put(struct board *b, unsigned int reg, unsigned int val)
 	out8(b->bus, DATA, val);
 }
 
+static void expired(void *rtc)
+{
+	rtc_expired(rtc);
+}
+
 static void run(struct board *b, uint64_t ns)
 {
-	uint64_t end = b->ns + ns;
-
-	while (b->deadline <= end + 77) {
-		b->ns = max_u64(b->ns, b->deadline - 77);
-		b->deadline = UINT64_MAX;
-		rtc_expired(b->rtc);
-	}
-	b->ns = end;
+	fake_timer_run(&b->timer, ns, expired, b->rtc);
 }
 
 static void assert_time(struct board *b, const char *text)
@@ -120,7 +107,7 @@ static void clock_shows_the_time_of_the_host_in_bcd(void **state)
 	assert_int_equal(get(b, 0x0b), 0x02);
 	assert_int_equal(get(b, 0x0d), 0x80);
 	assert_time(b, "2026-11-05 17:08:09 5");
-	b->ns += 51 * SEC;
+	b->timer.now += 51 * SEC;
 	assert_time(b, "2026-11-05 17:09:00 5");
 }
 
@@ -132,9 +119,9 @@ static void clock_shows_binary_and_12_hours_too(void **state)
 	assert_int_equal(get(b, 4), 0x85); /* 5 pm */
 	assert_int_equal(get(b, 9), 26);
 	assert_int_equal(get(b, 0x32), 20);
-	b->ns += 7 * 3600 * SEC; /* past midnight */
+	b->timer.now += 7 * 3600 * SEC; /* past midnight */
 	assert_int_equal(get(b, 4), 12);
-	b->ns += 12 * 3600 * SEC;
+	b->timer.now += 12 * 3600 * SEC;
 	assert_int_equal(get(b, 4), 0x8c);
 	put(b, 0x0b, 0x00);
 	assert_int_equal(get(b, 4), 0x92);
@@ -152,11 +139,11 @@ static void guest_sets_its_clock_not_the_hosts(void **state)
 	put(b, 4, 0x23);
 	put(b, 2, 0x59);
 	put(b, 0, 0x58);
-	b->ns += 5 * SEC; /* stopped meanwhile */
+	b->timer.now += 5 * SEC; /* stopped meanwhile */
 	assert_time(b, "2031-12-31 23:59:58 5");
 	put(b, 0x0b, 0x02);
 	assert_time(b, "2031-12-31 23:59:58 4");
-	b->ns += 3 * SEC;
+	b->timer.now += 3 * SEC;
 	assert_time(b, "2032-01-01 00:00:01 5");
 }
 
@@ -192,14 +179,14 @@ static void update_in_progress_ends(void **state)
 	struct board *b = *state;
 
 	assert_false(get(b, 0x0a) & 0x80);
-	b->ns = SEC - MSEC;
+	b->timer.now = BOOT_NS + SEC - MSEC;
 	assert_true(get(b, 0x0a) & 0x80);
-	b->ns = SEC;
+	b->timer.now = BOOT_NS + SEC;
 	assert_false(get(b, 0x0a) & 0x80);
 	assert_int_equal(get(b, 0), 0x10);
 	/* Not while updates are stopped, and nobody can write it. */
 	put(b, 0x0b, 0x82);
-	b->ns = 2 * SEC - MSEC;
+	b->timer.now = BOOT_NS + 2 * SEC - MSEC;
 	put(b, 0x0a, 0xa6);
 	assert_int_equal(get(b, 0x0a), 0x26);
 }
@@ -209,10 +196,10 @@ static void update_flag_is_found_by_polling(void **state)
 	struct board *b = *state;
 
 	assert_int_equal(get(b, 0x0c), 0);
-	b->ns += SEC;
+	b->timer.now += SEC;
 	assert_int_equal(get(b, 0x0c) & 0x90, 0x10);
 	assert_int_equal(get(b, 0x0c), 0);
-	assert_int_equal(b->arms, 0);
+	assert_int_equal(b->timer.arms, 0);
 	assert_int_equal(b->irq.edges, 0);
 }
 
@@ -221,7 +208,7 @@ static void update_interrupts_once_a_second(void **state)
 	struct board *b = *state;
 	unsigned int i;
 
-	b->ns += SEC / 4;
+	b->timer.now += SEC / 4;
 	put(b, 0x0b, 0x12);
 	for (i = 1; i <= 5; i++) {
 		run(b, SEC);
@@ -230,7 +217,7 @@ static void update_interrupts_once_a_second(void **state)
 		assert_false(b->irq.level);
 	}
 	put(b, 0x0b, 0x02);
-	assert_int_equal(b->deadline, UINT64_MAX);
+	assert_int_equal(b->timer.deadline, UINT64_MAX);
 }
 
 static void unread_interrupt_costs_nothing(void **state)
@@ -240,7 +227,7 @@ static void unread_interrupt_costs_nothing(void **state)
 	put(b, 0x0b, 0x42);
 	run(b, SEC);
 	assert_int_equal(b->irq.edges, 1);
-	assert_int_equal(b->deadline, UINT64_MAX);
+	assert_int_equal(b->timer.deadline, UINT64_MAX);
 }
 
 static void periodic_interrupt_has_its_rate(void **state)
@@ -255,7 +242,7 @@ static void periodic_interrupt_has_its_rate(void **state)
 	}
 	assert_in_range(b->irq.edges, 990, 1000); /* 1024 Hz, read late */
 	put(b, 0x0a, 0x20);			  /* off */
-	assert_int_equal(b->deadline, UINT64_MAX);
+	assert_int_equal(b->timer.deadline, UINT64_MAX);
 }
 
 static void alarm_interrupts_at_its_time(void **state)
@@ -298,8 +285,8 @@ static void alarm_that_cannot_be_never_comes(void **state)
 
 	put(b, 1, 0x61);
 	put(b, 0x0b, 0x22);
-	assert_int_equal(b->deadline, UINT64_MAX);
-	b->ns += 200000 * SEC;
+	assert_int_equal(b->timer.deadline, UINT64_MAX);
+	b->timer.now += 200000 * SEC;
 	assert_false(get(b, 0x0c) & 0x20);
 }
 
