@@ -12,8 +12,8 @@ $(BENCH_PROGRAMS): $(BENCH)/%: tests/bench/%.c
 $(BENCH)/bare-kvm: override LDFLAGS += -static
 
 $(BENCH)/first_byte $(BENCH)/int_loop: $(BENCH)/%: tests/bench/%.S \
-		tests/bench/first_byte.lds
-	$(call say,GUEST,$<)mkdir -p $(@D) && $(CC) $(GUEST_LDFLAGS) \
+		tests/bench/pvh_note.S tests/bench/first_byte.lds
+	$(call say,GUEST,$<)mkdir -p $(@D) && $(CC) -I. $(GUEST_LDFLAGS) \
 	-Wl,-T,tests/bench/first_byte.lds -o $@ $<
 
 $(BENCH)/blk-ring: tests/bench/blk-ring.c $(GUEST_LIB) \

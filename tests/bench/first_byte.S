@@ -3,11 +3,7 @@
  * first_byte.S - the smallest guest: one byte on the serial line, then halt.
  * PVH, so that other VMMs start it too.
  */
-	.section .note.pvh, "a", @note
-	.balign	4
-	.long	4, 4, 18		/* XEN_ELFNOTE_PHYS32_ENTRY */
-	.asciz	"Xen"
-	.long	_start
+#include "tests/bench/pvh_note.S"
 
 	.code32
 	.section .text.start, "ax"

@@ -5,13 +5,9 @@
  * before them and '>' after, then a triple fault, which ends every VMM.
  * PVH, so that other VMMs start it too.
  */
-	.set	ITERATIONS, 20000000	/* software.sh counts on it */
+#include "tests/bench/pvh_note.S"
 
-	.section .note.pvh, "a", @note
-	.balign	4
-	.long	4, 4, 18		/* XEN_ELFNOTE_PHYS32_ENTRY */
-	.asciz	"Xen"
-	.long	_start
+	.set	ITERATIONS, 20000000	/* software.sh counts on it */
 
 	.code32
 	.section .text.start, "ax"
