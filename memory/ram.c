@@ -12,6 +12,7 @@
 #include "memory/ram.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -146,6 +147,22 @@ void *ram_ptr(const struct ram *r, gpa_t gpa, uint64_t len)
 	return g ? (char *)g->host + (gpa - g->base) : NULL;
 }
 
+bool ram_gpa(const struct ram *r, const void *host, gpa_t *gpa)
+{
+	size_t i;
+
+	for (i = 0; i < r->nr_regions; i++) {
+		const struct ram_region *g = &r->region[i];
+		uint64_t off = (uint64_t)((uintptr_t)host - (uintptr_t)g->host);
+
+		if (off < g->size) {
+			*gpa = g->base + off;
+			return true;
+		}
+	}
+	return false;
+}
+
 int ram_read(const struct ram *r, gpa_t gpa, void *buf, uint64_t len)
 {
 	const void *p = ram_ptr(r, gpa, len);
@@ -216,6 +233,24 @@ void ram_written(struct ram *r, gpa_t gpa, uint64_t len)
 			l->written(l, gpa, len);
 	if (atomic_load_explicit(&r->dirty_on, memory_order_acquire))
 		mark_dirty_everywhere(r, gpa, len);
+}
+
+/* @syscalls: fallocate */
+int ram_discard(struct ram *r, gpa_t gpa, uint64_t len)
+{
+	const struct ram_region *g = find_region(r, gpa, len);
+	uint64_t off;
+
+	if (gpa % RAM_PAGE || len % RAM_PAGE || !len)
+		return -EINVAL;
+	if (!g)
+		return -EFAULT;
+	off = g->fd_offset + (gpa - g->base);
+	if (fallocate(g->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		      (off_t)off, (off_t)len))
+		return -errno;
+	ram_written(r, gpa, len);
+	return 0;
 }
 
 static void tell_removed(struct ram *r, struct ram_listener *l, size_t nr)

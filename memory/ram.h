@@ -14,7 +14,8 @@
  * with stale code.
  *
  * Threads: create, destroy, add and del listeners while no vCPU runs.
- * ram_ptr, ram_read, ram_write, ram_written and ram_dirty_fetch: any thread.
+ * ram_ptr, ram_gpa, ram_read, ram_write, ram_written, ram_discard and
+ * ram_dirty_fetch: any thread.
  */
 #ifndef MINIVMM_MEMORY_RAM_H
 #define MINIVMM_MEMORY_RAM_H
@@ -80,6 +81,9 @@ const struct ram_region *ram_region(const struct ram *r, size_t i);
  */
 void *ram_ptr(const struct ram *r, gpa_t gpa, uint64_t len);
 
+/* The guest address of @host, which points into RAM. False: it does not. */
+bool ram_gpa(const struct ram *r, const void *host, gpa_t *gpa);
+
 /* Copy out of or into guest RAM. 0, or -EFAULT and nothing copied. */
 int ram_read(const struct ram *r, gpa_t gpa, void *buf, uint64_t len);
 int ram_write(struct ram *r, gpa_t gpa, const void *buf, uint64_t len);
@@ -91,6 +95,18 @@ int ram_zero(struct ram *r, gpa_t gpa, uint64_t len);
  * us: tell listeners and the dirty log. Parts outside RAM are ignored.
  */
 void ram_written(struct ram *r, gpa_t gpa, uint64_t len);
+
+/*
+ * Give the host back the memory behind [gpa, gpa + len), which the guest does
+ * not need: it reads as zeroes from here on, and comes back page by page when
+ * touched. Host pointers stay valid, and listeners hear of it as of any write.
+ * Takes some 0.2 ms per MiB that was in use. Not while the host kernel has
+ * pages of it pinned (loop_register_buffer()): it would keep the old ones.
+ * 0; -EINVAL when the range is not of whole pages, -EFAULT when a part of it
+ * is no RAM or it spans two regions; or -errno of the host, and nothing was
+ * given back.
+ */
+int ram_discard(struct ram *r, gpa_t gpa, uint64_t len);
 
 /*
  * Add a listener and tell it of every region there is; on failure it is not

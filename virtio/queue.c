@@ -316,17 +316,10 @@ void vq_push(struct vq *q, const struct vq_chain *c, uint32_t written)
 /* Pieces hold host addresses; listeners want the guest's. */
 static void report_piece(struct ram *r, const char *host, uint64_t len)
 {
-	size_t i;
+	gpa_t gpa;
 
-	for (i = 0; i < ram_nr_regions(r); i++) {
-		const struct ram_region *g = ram_region(r, i);
-		uint64_t off = (uint64_t)((uintptr_t)host - (uintptr_t)g->host);
-
-		if (off < g->size) {
-			ram_written(r, g->base + off, len);
-			return;
-		}
-	}
+	if (ram_gpa(r, host, &gpa))
+		ram_written(r, gpa, len);
 }
 
 void vq_chain_report(struct ram *ram, const struct vq_chain *c, uint64_t off,

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/checked.h"
 #include "memory/ram.h"
@@ -255,6 +256,84 @@ static void dirty_log_that_fails_to_start_is_off(void **state)
 	ram_destroy(r);
 }
 
+/* What the host gave, in pages. */
+static uint64_t pages_in_use(const struct ram *r)
+{
+	struct stat st;
+
+	assert_int_equal(fstat(ram_region(r, 0)->fd, &st), 0);
+	return (uint64_t)st.st_blocks * 512 / RAM_PAGE;
+}
+
+static void discarded_pages_are_the_hosts_again_and_read_as_zeroes(void **state)
+{
+	struct ram *r = make(2 * MIB);
+	struct spy s = spy();
+	char *p = ram_ptr(r, 0, 2 * MIB);
+
+	(void)state;
+	memset(p, 0x5a, MIB);
+	assert_int_equal(pages_in_use(r), 256);
+	assert_int_equal(ram_add_listener(r, &s.l), 0);
+	assert_int_equal(ram_discard(r, 4096, 3 * 4096), 0);
+	assert_int_equal(pages_in_use(r), 253);
+	assert_int_equal(s.gpa, 4096);
+	assert_int_equal(s.len, 3 * 4096);
+	assert_int_equal(p[4095], 0x5a);
+	assert_int_equal(p[4096], 0);
+	assert_int_equal(p[4 * 4096 - 1], 0);
+	assert_int_equal(p[4 * 4096], 0x5a);
+	p[4096] = 7; /* the old pointer is as good as before */
+	assert_int_equal(*(char *)ram_ptr(r, 4096, 1), 7);
+	ram_del_listener(r, &s.l);
+	ram_destroy(r);
+}
+
+static void a_discard_above_the_hole_hits_the_right_pages(void **state)
+{
+	struct ram *r = make(3 * GIB + MIB);
+
+	(void)state;
+	ram_write(r, 4 * GIB, "a", 1);
+	ram_write(r, 4 * GIB + 4096, "b", 1);
+	assert_int_equal(ram_discard(r, 4 * GIB + 4096, 4096), 0);
+	assert_int_equal(*(char *)ram_ptr(r, 4 * GIB, 1), 'a');
+	assert_int_equal(*(char *)ram_ptr(r, 4 * GIB + 4096, 1), 0);
+	ram_destroy(r);
+}
+
+static void a_discard_of_other_than_whole_pages_of_ram_is_refused(void **state)
+{
+	struct ram *r = make(3 * GIB + MIB);
+
+	(void)state;
+	ram_write(r, 0, "x", 1);
+	assert_int_equal(ram_discard(r, 1, 4096), -EINVAL);
+	assert_int_equal(ram_discard(r, 0, 4095), -EINVAL);
+	assert_int_equal(ram_discard(r, 0, 0), -EINVAL);
+	assert_int_equal(ram_discard(r, 3 * GIB, 4096), -EFAULT);
+	assert_int_equal(ram_discard(r, 3 * GIB - 4096, 8192), -EFAULT);
+	assert_int_equal(ram_discard(r, 0, UINT64_MAX - 4095), -EFAULT);
+	assert_int_equal(ram_discard(r, UINT64_MAX - 4095, 8192), -EFAULT);
+	assert_int_equal(*(char *)ram_ptr(r, 0, 1), 'x');
+	ram_destroy(r);
+}
+
+static void a_host_pointer_has_its_guest_address(void **state)
+{
+	struct ram *r = make(3 * GIB + MIB);
+	char outside;
+	gpa_t gpa;
+
+	(void)state;
+	assert_true(ram_gpa(r, ram_ptr(r, 0x1234, 1), &gpa));
+	assert_int_equal(gpa, 0x1234);
+	assert_true(ram_gpa(r, ram_ptr(r, 4 * GIB + MIB - 1, 1), &gpa));
+	assert_int_equal(gpa, 4 * GIB + MIB - 1);
+	assert_false(ram_gpa(r, &outside, &gpa));
+	ram_destroy(r);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(ram_create_refuses_odd_and_extreme_sizes),
 	cmocka_unit_test(ram_of_one_mib_is_one_region),
@@ -266,6 +345,11 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(listener_that_refuses_is_not_added),
 	cmocka_unit_test(dirty_log_joins_device_and_vcpu_writes),
 	cmocka_unit_test(dirty_log_that_fails_to_start_is_off),
+	cmocka_unit_test(
+		discarded_pages_are_the_hosts_again_and_read_as_zeroes),
+	cmocka_unit_test(a_discard_above_the_hole_hits_the_right_pages),
+	cmocka_unit_test(a_discard_of_other_than_whole_pages_of_ram_is_refused),
+	cmocka_unit_test(a_host_pointer_has_its_guest_address),
 };
 
 UNIT_MAIN(tests)
