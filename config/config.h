@@ -9,7 +9,7 @@
  * device: cross-checks against the host are the business of cmd/.
  *
  *   readers: ini.c, cmd/options.c -> set_key.c -> set.c: the row's setter
- *   setters: set_value.c, set_disk.c; their texts come back in dump.c
+ *   setters: set_value.c, set_group.c; their texts come back in dump.c
  *
  * Errors are text for the user: "vm.ini:3: memory: ..." or "--memory: ...".
  * One thread.

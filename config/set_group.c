@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * set_disk.c - the list of disks, and the group --disk FILE[,key=value...].
+ * set_group.c - the list of disks, and the group --disk FILE[,key=value...].
  *
  * How it works. A group is pieces with commas between them; ",," is a comma
  * inside a piece. The first piece is the file, unless it starts with the name
