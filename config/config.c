@@ -26,9 +26,10 @@ int config_init(struct vm_config *c)
 
 void config_fini(struct vm_config *c)
 {
-	for (size_t i = 0; i < c->nr_disks; i++)
-		config_disk_fini(&c->disks[i]);
-	free(c->disks);
+	const struct config_group *g;
+
+	for (size_t i = 0; (g = config_group(i)); i++)
+		config_group_fini(c, g);
 	free(c->name);
 	free(c->accel);
 	free(c->serial_path);

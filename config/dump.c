@@ -58,16 +58,28 @@ static void print_rows(const char *section, const void *obj, FILE *out)
 	}
 }
 
+static void print_group(const struct vm_config *c, const struct config_group *g,
+			FILE *out)
+{
+	const void *item;
+
+	for (size_t i = 0; (item = config_group_item(c, g, i)); i++) {
+		fprintf(out, "\n[%s %s]\n", g->section,
+			config_group_name(g, item));
+		print_rows(g->section, item, out);
+	}
+}
+
 void config_dump(const struct vm_config *c, FILE *out)
 {
+	const struct config_group *g;
+
 	fputs("[vm]\n", out);
 	print_rows("vm", c, out);
 	fputs("\n[kernel]\n", out);
 	print_rows("kernel", c, out);
 	if (!c->cmdline && c->boot != CONFIG_BOOT_FLAT)
 		fprintf(out, "# cmdline = %s\n", config_cmdline(c));
-	for (size_t i = 0; i < c->nr_disks; i++) {
-		fprintf(out, "\n[disk %s]\n", c->disks[i].name);
-		print_rows("disk", &c->disks[i], out);
-	}
+	for (size_t i = 0; (g = config_group(i)); i++)
+		print_group(c, g, out);
 }

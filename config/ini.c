@@ -63,9 +63,9 @@ static void enter_section(struct ini *ini, const char *line, size_t len)
 		return;
 	}
 	if (close - line - 1 >= NAME_LEN) {
-		ini->err = config_error_set(
-			ini->e, "name of the section is too long; expected "
-				"[vm], [kernel] or [disk NAME]");
+		ini->err = config_error_set(ini->e,
+					    "name of the section is too long; "
+					    "expected " CONFIG_SECTIONS);
 		return;
 	}
 	for (tail = close + 1; tail < end && isspace((unsigned char)*tail);)
@@ -263,8 +263,8 @@ static int handle_key(void *user, const char *section, const char *key,
 		return 0;
 	if (!ini->section[0])
 		ini->err = config_error_set(ini->e,
-					    "%s: expected [vm], [kernel] or "
-					    "[disk NAME] before the first key",
+					    "%s: expected " CONFIG_SECTIONS
+					    " before the first key",
 					    key);
 	else
 		ini->err = set_key(ini, key, value);

@@ -18,7 +18,7 @@ struct config_row;
 /* How values of one kind are read and written. */
 struct config_type {
 	/*
-	 * Set the row's field of @obj (a vm_config or a config_disk) from
+	 * Set the row's field of @obj (a vm_config, a config_disk ...) from
 	 * @value. NULL values reach flags only. @dir: what a relative
 	 * path is relative to, with a slash at its end; NULL or "" for the
 	 * current folder. 0; -EINVAL
@@ -33,12 +33,14 @@ struct config_type {
 	 */
 	const char *(*get)(const struct config_row *row, const void *obj,
 			   char *buf);
+	/* Free what the field owns. NULL: nothing. */
+	void (*fini)(const struct config_row *row, void *obj);
 };
 
 struct config_row {
 	struct config_setting pub;
 	const struct config_type *type;
-	size_t field;		    /* offset in vm_config or config_disk */
+	size_t field;		    /* offset in vm_config, config_disk ... */
 	uint64_t min, max;	    /* of the number, or of the text's length */
 	uint64_t step;		    /* 0: any number in between */
 	const char *const *choices; /* NULL-terminated; the index is kept */
@@ -55,7 +57,49 @@ extern const struct config_type config_type_word;   /* char *, a choice */
 extern const struct config_type config_type_text;   /* char * */
 extern const struct config_type config_type_path;   /* char * */
 extern const struct config_type config_type_serial; /* of vm_config */
-extern const struct config_type config_type_disk;   /* a whole --disk */
+extern const struct config_type config_type_group;  /* a whole --disk */
+
+/* A list of named things, each with the keys of the rows of its section. */
+struct config_group {
+	const char *
+		section; /* "disk": [disk NAME], --disk, "more than 32 disks" */
+	const char *first;  /* the key of a group's first piece: always set, and
+				the first row of its section */
+	size_t max;	    /* items */
+	size_t list, nr;    /* offsets in vm_config: the items, how many */
+	size_t size;	    /* of an item, and offsets in it: */
+	size_t name;	    /* char *, of the section; "disk0".. of groups */
+	size_t from_option; /* bool: of a group, not of a section */
+};
+
+/* List @i, or NULL past the end. */
+const struct config_group *config_group(size_t i);
+
+/* The list whose rows are those of @section ("disk"), or NULL. */
+const struct config_group *config_group_called(const char *section);
+
+/* The list of the ini section "disk NAME", and NAME; NULL: no such list. */
+const struct config_group *config_group_of(const char *section,
+					   const char **name);
+
+/* Item @i, or NULL past the end. */
+void *config_group_item(const struct vm_config *c, const struct config_group *g,
+			size_t i);
+const char *config_group_name(const struct config_group *g, const void *item);
+
+/* The item called @name, or NULL. */
+void *config_group_find(const struct vm_config *c, const struct config_group *g,
+			const char *name);
+
+/*
+ * An item called @name with every key at its default, at the end of the list.
+ * 0 or -errno with @e filled.
+ */
+int config_group_add(struct vm_config *c, const struct config_group *g,
+		     const char *name, void **out, struct config_error *e);
+
+/* Free the list. */
+void config_group_fini(struct vm_config *c, const struct config_group *g);
 
 /* The row of @key in @section ("vm", "kernel", "disk"), or NULL. */
 const struct config_row *config_row_find(const char *section, const char *key);

@@ -106,7 +106,7 @@ static const struct config_row rows[] = {
 				  "[,serial=TEXT][,queues=N]",
 			.help = "disk: readonly, direct, serial, queues",
 		},
-		.type = &config_type_disk,
+		.type = &config_type_group,
 	},
 	{
 		.pub = {

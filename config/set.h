@@ -14,6 +14,9 @@
 
 #include "config/config.h"
 
+/* What a message says of the sections that there are. */
+#define CONFIG_SECTIONS "[vm], [kernel] or [disk NAME]"
+
 /* Put "<fmt>" in front of the text that @e has. */
 void config_error_prefix(struct config_error *e, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
@@ -26,7 +29,7 @@ int config_error_set(struct config_error *e, const char *fmt, ...)
 const char *config_error_show(const char *value, char *buf, size_t len);
 
 /*
- * Enter the ini section @section: check its name, add its disk if it is a new
+ * Enter the ini section @section: check its name, add its item if it is a new
  * [disk NAME]. 0 or -errno with @e filled.
  */
 int config_enter_section(struct vm_config *c, const char *section,
@@ -38,19 +41,5 @@ int config_enter_section(struct vm_config *c, const char *section,
  */
 int config_set_key(struct vm_config *c, const char *section, const char *key,
 		   const char *value, const char *dir, struct config_error *e);
-
-/*
- * A disk called @name with every key at its default, at the end of the list.
- * 0 or -errno with @e filled.
- */
-int config_disk_add(struct vm_config *c, const char *name,
-		    struct config_disk **out, struct config_error *e);
-
-/* The disk called @name, or NULL. */
-struct config_disk *config_disk_find(const struct vm_config *c,
-				     const char *name);
-
-/* Free what @d owns. */
-void config_disk_fini(struct config_disk *d);
 
 #endif

@@ -1,42 +1,145 @@
 // SPDX-License-Identifier: MIT
 /*
- * set_group.c - the list of disks, and the group --disk FILE[,key=value...].
+ * set_group.c - lists of named things (disks, network adapters): sections
+ * [disk NAME] of a file and groups --disk FILE[,key=value...] of the command
+ * line, by the same rows of the setter table.
  *
  * How it works. A group is pieces with commas between them; ",," is a comma
- * inside a piece. The first piece is the file, unless it starts with the name
- * of a disk key and "=".
+ * inside a piece. The first piece is the value of the list's first key,
+ * unless it starts with the name of a key and "=". The first group of a
+ * command line drops what the files listed.
+ *
+ * To add a list: two members in config.h, a line in groups[], rows in set.c.
  */
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "config/set.h"
+#include "base/checked.h"
 #include "config/row.h"
+#include "config/set.h"
 
-#define DISK_NAME_MAX 31
+#define ITEM_NAME_MAX 31
 
-void config_disk_fini(struct config_disk *d)
+static const struct config_group groups[] = {
+	{
+		.section = "disk",
+		.first = "file",
+		.max = CONFIG_DISKS_MAX,
+		.list = offsetof(struct vm_config, disks),
+		.nr = offsetof(struct vm_config, nr_disks),
+		.size = sizeof(struct config_disk),
+		.name = offsetof(struct config_disk, name),
+		.from_option = offsetof(struct config_disk, from_option),
+	},
+};
+
+const struct config_group *config_group(size_t i)
 {
-	free(d->name);
-	free(d->path);
-	free(d->serial);
+	return i < ARRAY_SIZE(groups) ? &groups[i] : NULL;
 }
 
-struct config_disk *config_disk_find(const struct vm_config *c,
-				     const char *name)
+const struct config_group *config_group_called(const char *section)
 {
-	for (size_t i = 0; i < c->nr_disks; i++)
-		if (strcmp(c->disks[i].name, name) == 0)
-			return &c->disks[i];
+	for (size_t i = 0; i < ARRAY_SIZE(groups); i++)
+		if (strcmp(groups[i].section, section) == 0)
+			return &groups[i];
 	return NULL;
 }
 
-static bool is_disk_name(const char *s)
+const struct config_group *config_group_of(const char *section,
+					   const char **name)
+{
+	size_t n;
+
+	for (size_t i = 0; i < ARRAY_SIZE(groups); i++) {
+		n = strlen(groups[i].section);
+		if (strncmp(section, groups[i].section, n) != 0 ||
+		    section[n] != ' ')
+			continue;
+		*name = section + n + strspn(section + n, " \t");
+		return &groups[i];
+	}
+	return NULL;
+}
+
+/* The list and its length; the pointer has a type of its own for each. */
+static char *get_list(const struct vm_config *c, const struct config_group *g)
+{
+	char *list;
+
+	memcpy(&list, (const char *)c + g->list, sizeof(list));
+	return list;
+}
+
+static void set_list(struct vm_config *c, const struct config_group *g,
+		     char *list)
+{
+	memcpy((char *)c + g->list, &list, sizeof(list));
+}
+
+static size_t *nr_of(const struct vm_config *c, const struct config_group *g)
+{
+	return (size_t *)((char *)c + g->nr);
+}
+
+static char **name_of(const struct config_group *g, void *item)
+{
+	return (char **)((char *)item + g->name);
+}
+
+static bool *from_option(const struct config_group *g, void *item)
+{
+	return (bool *)((char *)item + g->from_option);
+}
+
+void *config_group_item(const struct vm_config *c, const struct config_group *g,
+			size_t i)
+{
+	return i < *nr_of(c, g) ? get_list(c, g) + i * g->size : NULL;
+}
+
+const char *config_group_name(const struct config_group *g, const void *item)
+{
+	return *name_of(g, (void *)item);
+}
+
+void *config_group_find(const struct vm_config *c, const struct config_group *g,
+			const char *name)
+{
+	char *item;
+
+	for (size_t i = 0; (item = config_group_item(c, g, i)); i++)
+		if (strcmp(*name_of(g, item), name) == 0)
+			return item;
+	return NULL;
+}
+
+static void item_fini(const struct config_group *g, void *item)
+{
+	const struct config_row *r;
+
+	for (size_t i = 0; (r = config_row(i)); i++)
+		if (r->type->fini && strcmp(r->pub.section, g->section) == 0)
+			r->type->fini(r, item);
+	free(*name_of(g, item));
+}
+
+void config_group_fini(struct vm_config *c, const struct config_group *g)
+{
+	char *item;
+
+	for (size_t i = 0; (item = config_group_item(c, g, i)); i++)
+		item_fini(g, item);
+	free(get_list(c, g));
+}
+
+static bool is_item_name(const char *s)
 {
 	size_t len = strlen(s);
 
-	if (!len || len > DISK_NAME_MAX)
+	if (!len || len > ITEM_NAME_MAX)
 		return false;
 	for (; *s; s++)
 		if (!isalnum((unsigned char)*s) && !strchr("._-", *s))
@@ -44,52 +147,66 @@ static bool is_disk_name(const char *s)
 	return true;
 }
 
-int config_disk_add(struct vm_config *c, const char *name,
-		    struct config_disk **out, struct config_error *e)
+/* Room for one more, all zero, behind the list. NULL: no memory. */
+static char *grow_list(struct vm_config *c, const struct config_group *g)
 {
-	struct config_disk *disks, *d;
-	int err = -ENOMEM;
+	size_t nr = *nr_of(c, g);
+	char *list = reallocarray(get_list(c, g), nr + 1, g->size);
 
-	if (!is_disk_name(name))
-		return config_error_set(e, "expected [disk NAME] with a name "
-					   "of 1 to 31 of A-Z a-z 0-9 . _ -");
-	if (c->nr_disks == CONFIG_DISKS_MAX)
-		return config_error_set(e, "more than %d disks",
-					CONFIG_DISKS_MAX);
-	disks = reallocarray(c->disks, c->nr_disks + 1, sizeof(*disks));
-	if (!disks)
+	if (!list)
+		return NULL;
+	set_list(c, g, list);
+	return memset(list + nr * g->size, 0, g->size);
+}
+
+int config_group_add(struct vm_config *c, const struct config_group *g,
+		     const char *name, void **out, struct config_error *e)
+{
+	int err = -ENOMEM;
+	char *item;
+
+	if (!is_item_name(name))
+		return config_error_set(e,
+					"expected [%s NAME] with a name of 1 "
+					"to 31 of A-Z a-z 0-9 . _ -",
+					g->section);
+	if (*nr_of(c, g) == g->max)
+		return config_error_set(e, "more than %zu %ss", g->max,
+					g->section);
+	item = grow_list(c, g);
+	if (!item)
 		goto out_of_memory;
-	c->disks = disks;
-	d = &disks[c->nr_disks];
-	*d = (struct config_disk){ .name = strdup(name) };
-	if (!d->name)
+	*name_of(g, item) = strdup(name);
+	if (!*name_of(g, item))
 		goto out_of_memory;
-	err = config_row_defaults("disk", d);
+	err = config_row_defaults(g->section, item);
 	if (err)
-		goto fini_disk;
-	c->nr_disks++;
-	*out = d;
+		goto fini_item;
+	(*nr_of(c, g))++;
+	*out = item;
 	return 0;
 
-fini_disk:
-	config_disk_fini(d);
+fini_item:
+	item_fini(g, item);
 out_of_memory:
 	config_error_set(e, "out of memory");
 	return err;
 }
 
-/* Disks of files go when the first --disk comes. */
-static void drop_disks_of_files(struct vm_config *c)
+/* What files listed goes when the first group comes. */
+static void drop_items_of_files(struct vm_config *c,
+				const struct config_group *g)
 {
+	char *list = get_list(c, g), *item;
 	size_t kept = 0;
 
-	for (size_t i = 0; i < c->nr_disks; i++) {
-		if (c->disks[i].from_option)
-			c->disks[kept++] = c->disks[i];
+	for (size_t i = 0; (item = config_group_item(c, g, i)); i++) {
+		if (!*from_option(g, item))
+			item_fini(g, item);
 		else
-			config_disk_fini(&c->disks[i]);
+			memmove(list + kept++ * g->size, item, g->size);
 	}
-	c->nr_disks = kept;
+	*nr_of(c, g) = kept;
 }
 
 /*
@@ -117,7 +234,8 @@ static char *next_piece(char **rest)
 }
 
 /* The row of "key=value" and its value, or NULL when key is not known. */
-static const struct config_row *split_piece(char *piece, char **value)
+static const struct config_row *split_piece(const struct config_group *g,
+					    char *piece, char **value)
 {
 	const struct config_row *r;
 	char *eq = strchr(piece, '=');
@@ -125,93 +243,111 @@ static const struct config_row *split_piece(char *piece, char **value)
 	if (!eq)
 		return NULL;
 	*eq = '\0';
-	r = config_row_find("disk", piece);
+	r = config_row_find(g->section, piece);
 	*eq = '=';
 	if (r)
 		*value = eq + 1;
 	return r;
 }
 
-static int unknown_piece(char *piece, struct config_error *e)
+static int unknown_piece(const struct config_group *g, char *piece,
+			 struct config_error *e)
 {
-	const struct config_row *r = config_row_find("disk", piece);
+	const struct config_row *r = config_row_find(g->section, piece);
 	char hint[200] = "";
 
 	if (r)
 		return config_error_set(e, "%s: expected %s after '%s='", piece,
 					r->pub.format, piece);
 	piece[strcspn(piece, "=")] = '\0';
-	config_row_hint("disk", piece, hint, sizeof(hint));
-	return config_error_set(
-		e, "unknown key '%.40s'%s (a comma in a file name is ',,')",
-		piece, hint);
+	config_row_hint(g->section, piece, hint, sizeof(hint));
+	return config_error_set(e,
+				"unknown key '%.40s'%s (a comma in a value is "
+				"',,')",
+				piece, hint);
 }
 
-static int set_piece(struct config_disk *d, char *piece, bool first,
-		     uint64_t *seen, struct config_error *e)
+/* What a group has set so far: a bit per row, from the group's first on. */
+struct seen {
+	const struct config_row *first;
+	uint64_t bits;
+};
+
+static int note_row(struct seen *s, const struct config_row *r,
+		    struct config_error *e)
+{
+	uint64_t bit = 1ull << (r - s->first);
+
+	if (s->bits & bit)
+		return config_error_set(e, "%s: given twice", r->pub.key);
+	s->bits |= bit;
+	return 0;
+}
+
+static int set_piece(const struct config_group *g, void *item, char *piece,
+		     bool first, struct seen *seen, struct config_error *e)
 {
 	char *value = piece;
-	const struct config_row *r = split_piece(piece, &value);
-	uint64_t bit;
+	const struct config_row *r = split_piece(g, piece, &value);
 	int err;
 
 	if (!r && first)
-		r = config_row_find("disk", "file");
+		r = config_row_find(g->section, g->first);
 	if (!r)
-		return unknown_piece(piece, e);
-	bit = 1ull << (r - config_row(0));
-	if (*seen & bit)
-		return config_error_set(e, "%s: given twice", r->pub.key);
-	*seen |= bit;
-	err = config_row_set(r, d, value, NULL, e);
+		return unknown_piece(g, piece, e);
+	err = note_row(seen, r, e);
+	if (err)
+		return err;
+	err = config_row_set(r, item, value, NULL, e);
 	if (err)
 		config_error_prefix(e, "%s: ", r->pub.key);
 	return err;
 }
 
-static int set_pieces(struct config_disk *d, char *text, struct config_error *e)
+static int set_pieces(const struct config_group *g, void *item, char *text,
+		      struct config_error *e)
 {
-	uint64_t seen = 0;
+	const struct config_row *r = config_row_find(g->section, g->first);
+	struct seen seen = { .first = r };
+	char buf[CONFIG_VALUE_MAX];
 	bool first = true;
 	char *piece;
 	int err;
 
 	while ((piece = next_piece(&text))) {
-		err = set_piece(d, piece, first, &seen, e);
+		err = set_piece(g, item, piece, first, &seen, e);
 		if (err)
 			return err;
 		first = false;
 	}
-	if (!d->path)
-		return config_error_set(e, "expected a file");
+	if (!r->type->get(r, item, buf))
+		return config_error_set(e, "expected %s", r->pub.format);
 	return 0;
 }
 
-static int disk_set(const struct config_row *row, void *obj, const char *value,
-		    const char *dir, struct config_error *e)
+static int group_set(const struct config_row *row, void *obj, const char *value,
+		     const char *dir, struct config_error *e)
 {
+	const struct config_group *g = config_group_called(row->pub.section);
 	struct vm_config *c = obj;
-	struct config_disk *d;
-	char name[16];
+	char name[ITEM_NAME_MAX];
+	void *item;
 	char *text;
 	int err;
 
-	(void)row;
 	(void)dir;
-	drop_disks_of_files(c);
-	snprintf(name, sizeof(name), "disk%zu", c->nr_disks);
-	err = config_disk_add(c, name, &d, e);
+	drop_items_of_files(c, g);
+	snprintf(name, sizeof(name), "%s%zu", g->section, *nr_of(c, g));
+	err = config_group_add(c, g, name, &item, e);
 	if (err)
 		return err;
-	/* That config_error_set() never returns 0 is in another file. */
-	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
-	d->from_option = true;
+	*from_option(g, item) = true;
 	text = strdup(value);
-	err = text ? set_pieces(d, text, e) : -ENOMEM;
+	err = text ? set_pieces(g, item, text, e) : -ENOMEM;
 	free(text);
 	if (err)
-		config_disk_fini(&c->disks[--c->nr_disks]);
+		item_fini(g, get_list(c, g) + --*nr_of(c, g) * g->size);
 	return err;
 }
 
-const struct config_type config_type_disk = { disk_set, NULL };
+const struct config_type config_type_group = { group_set, NULL, NULL };

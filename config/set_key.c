@@ -45,7 +45,7 @@ void config_row_hint(const char *section, const char *key, char *buf,
 
 	if (home) {
 		snprintf(buf, len, "; it belongs in [%s%s]", home,
-			 strcmp(home, "disk") ? "" : " NAME");
+			 config_group_called(home) ? " NAME" : "");
 		return;
 	}
 	config_nearest_init(&n, key);
@@ -56,18 +56,6 @@ void config_row_hint(const char *section, const char *key, char *buf,
 		snprintf(buf, len, "; did you mean '%s'?", n.best);
 	else
 		list_keys(section, buf, len);
-}
-
-static const char disk_prefix[] = "disk ";
-
-/* NAME of "disk NAME", or NULL when @section is no such thing. */
-static const char *disk_of_section(const char *section)
-{
-	size_t n = strlen(disk_prefix);
-
-	if (strncmp(section, disk_prefix, n) != 0)
-		return NULL;
-	return section + n + strspn(section + n, " \t");
 }
 
 static int unknown_section(const char *section, struct config_error *e)
@@ -84,22 +72,22 @@ static int unknown_section(const char *section, struct config_error *e)
 					"unknown section [%s]; did you mean "
 					"[%s]?",
 					buf, n.best);
-	return config_error_set(e,
-				"unknown section [%s]; expected [vm], [kernel] "
-				"or [disk NAME]",
-				buf);
+	return config_error_set(
+		e, "unknown section [%s]; expected " CONFIG_SECTIONS, buf);
 }
 
 int config_enter_section(struct vm_config *c, const char *section,
 			 struct config_error *e)
 {
-	const char *name = disk_of_section(section);
-	struct config_disk *d;
+	const struct config_group *g;
+	const char *name;
+	void *item;
 
-	if (name)
-		return config_disk_find(c, name)
+	g = config_group_of(section, &name);
+	if (g)
+		return config_group_find(c, g, name)
 			       ? 0
-			       : config_disk_add(c, name, &d, e);
+			       : config_group_add(c, g, name, &item, e);
 	if (strcmp(section, "vm") == 0 || strcmp(section, "kernel") == 0)
 		return 0;
 	return unknown_section(section, e);
@@ -108,8 +96,9 @@ int config_enter_section(struct vm_config *c, const char *section,
 int config_set_key(struct vm_config *c, const char *section, const char *key,
 		   const char *value, const char *dir, struct config_error *e)
 {
-	const char *name = disk_of_section(section);
-	const char *kind = name ? "disk" : section;
+	const char *name;
+	const struct config_group *g = config_group_of(section, &name);
+	const char *kind = g ? g->section : section;
 	const struct config_row *r = config_row_find(kind, key);
 	char hint[200] = "", buf[48];
 	void *obj = c;
@@ -122,8 +111,8 @@ int config_set_key(struct vm_config *c, const char *section, const char *key,
 							  sizeof(buf)),
 					section, hint);
 	}
-	if (name)
-		obj = config_disk_find(c, name);
+	if (g)
+		obj = config_group_find(c, g, name);
 	err = config_row_set(r, obj, value, dir, e);
 	if (err)
 		config_error_prefix(e, "%s: ", key);

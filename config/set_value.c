@@ -110,7 +110,7 @@ static const char *size_get(const struct config_row *row, const void *obj,
 	return buf;
 }
 
-const struct config_type config_type_size = { size_set, size_get };
+const struct config_type config_type_size = { size_set, size_get, NULL };
 
 static int parse_number(const struct config_row *row, const char *value,
 			uint64_t *out)
@@ -142,7 +142,7 @@ static const char *number_get(const struct config_row *row, const void *obj,
 	return buf;
 }
 
-const struct config_type config_type_number = { number_set, number_get };
+const struct config_type config_type_number = { number_set, number_get, NULL };
 
 static int wide_set(const struct config_row *row, void *obj, const char *value,
 		    const char *dir, struct config_error *e)
@@ -160,7 +160,7 @@ static const char *wide_get(const struct config_row *row, const void *obj,
 	return buf;
 }
 
-const struct config_type config_type_wide = { wide_set, wide_get };
+const struct config_type config_type_wide = { wide_set, wide_get, NULL };
 
 /* A flag that counts how often it was given, or the count itself. */
 static int count_set(const struct config_row *row, void *obj, const char *value,
@@ -175,7 +175,7 @@ static int count_set(const struct config_row *row, void *obj, const char *value,
 	return 0;
 }
 
-const struct config_type config_type_count = { count_set, number_get };
+const struct config_type config_type_count = { count_set, number_get, NULL };
 
 static int switch_set(const struct config_row *row, void *obj,
 		      const char *value, const char *dir,
@@ -198,7 +198,7 @@ static const char *switch_get(const struct config_row *row, const void *obj,
 	return *(const bool *)field_of(row, obj) ? "on" : "off";
 }
 
-const struct config_type config_type_switch = { switch_set, switch_get };
+const struct config_type config_type_switch = { switch_set, switch_get, NULL };
 
 /* A flag that needs no value on the command line. */
 static int flag_set(const struct config_row *row, void *obj, const char *value,
@@ -207,7 +207,7 @@ static int flag_set(const struct config_row *row, void *obj, const char *value,
 	return switch_set(row, obj, value ? value : "on", dir, e);
 }
 
-const struct config_type config_type_flag = { flag_set, switch_get };
+const struct config_type config_type_flag = { flag_set, switch_get, NULL };
 
 /* The index of @value in the row's choices, or -1. */
 static int choice_index(const struct config_row *row, const char *value)
@@ -240,13 +240,18 @@ static const char *choice_get(const struct config_row *row, const void *obj,
 	return row->choices[*(const unsigned int *)field_of(row, obj)];
 }
 
-const struct config_type config_type_choice = { choice_set, choice_get };
+const struct config_type config_type_choice = { choice_set, choice_get, NULL };
 
 static const char *string_get(const struct config_row *row, const void *obj,
 			      char *buf)
 {
 	(void)buf;
 	return *(char *const *)field_of(row, obj);
+}
+
+static void string_fini(const struct config_row *row, void *obj)
+{
+	free(*(char **)field_of(row, obj));
 }
 
 static int word_set(const struct config_row *row, void *obj, const char *value,
@@ -259,7 +264,8 @@ static int word_set(const struct config_row *row, void *obj, const char *value,
 	return config_replace(field_of(row, obj), value);
 }
 
-const struct config_type config_type_word = { word_set, string_get };
+const struct config_type config_type_word = { word_set, string_get,
+					      string_fini };
 
 /* Printable bytes, and UTF-8 beyond ASCII; a cmdline is no place for \n. */
 static bool is_text(const char *s)
@@ -280,7 +286,8 @@ static int text_set(const struct config_row *row, void *obj, const char *value,
 	return config_replace(field_of(row, obj), value);
 }
 
-const struct config_type config_type_text = { text_set, string_get };
+const struct config_type config_type_text = { text_set, string_get,
+					      string_fini };
 
 /* @value as it is, or with @dir in front, into *out. 0, -EINVAL, -ENOMEM. */
 static int resolve_path(const char *value, const char *dir, char **out)
@@ -308,7 +315,8 @@ static int path_set(const struct config_row *row, void *obj, const char *value,
 	return resolve_path(value, dir, field_of(row, obj));
 }
 
-const struct config_type config_type_path = { path_set, string_get };
+const struct config_type config_type_path = { path_set, string_get,
+					      string_fini };
 
 static const char serial_file[] = "file:";
 
@@ -353,4 +361,4 @@ static const char *serial_get(const struct config_row *row, const void *obj,
 	return buf;
 }
 
-const struct config_type config_type_serial = { serial_set, serial_get };
+const struct config_type config_type_serial = { serial_set, serial_get, NULL };
