@@ -11,11 +11,13 @@
 
 #include "base/checked.h"
 #include "cmd/machine_error.h"
+#include "cmd/nets.h"
 #include "config/config.h"
 #include "memory/boot/boot.h"
 #include "memory/layout_x86.h"
 #include "vcpu/irqchip/irqchip.h"
 #include "virtio/backend/disk.h"
+#include "virtio/backend/net.h"
 #include "virtio/blk.h"
 #include "virtio/device.h"
 #include "virtio/rng.h"
@@ -90,6 +92,32 @@ static int add_disks(struct devices *d, struct machine_error *e)
 	return err;
 }
 
+static int add_net(struct devices *d, size_t i, struct machine_error *e)
+{
+	const struct config_net *cfg = &d->p.cfg->nets[i];
+	struct net_backend *b;
+	char why[384];
+	int err;
+
+	err = nets_open(&b, cfg, d->p.loop, why, sizeof(why));
+	if (err) {
+		machine_explain(e, "net %s: %s", cfg->name, why);
+		return err;
+	}
+	net_destroy(b);
+	machine_explain(e, "net %s: there is no adapter for it yet", cfg->name);
+	return -EOPNOTSUPP;
+}
+
+static int add_nets(struct devices *d, struct machine_error *e)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < d->p.cfg->nr_nets; i++)
+		err = add_net(d, i, e);
+	return err;
+}
+
 static int add_rng(struct devices *d, struct machine_error *e)
 {
 	struct virtio_dev *dev;
@@ -107,6 +135,7 @@ static int add_all(struct devices *d, struct machine_error *e)
 	static int (*const add[])(struct devices * d,
 				  struct machine_error * e) = {
 		add_disks,
+		add_nets,
 		add_rng,
 	};
 	int err = 0;

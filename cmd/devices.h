@@ -2,8 +2,8 @@
 /*
  * devices.h - the virtio devices of one machine, each in a window of its own.
  *
- * The order of the windows is part of what a guest sees: disks first, in the
- * order of the configuration, then the others.
+ * The order of the windows is part of what a guest sees: disks first, then
+ * network adapters, both in the order of the configuration, then the others.
  */
 #ifndef MINIVMM_CMD_DEVICES_H
 #define MINIVMM_CMD_DEVICES_H

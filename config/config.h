@@ -9,7 +9,8 @@
  * device: cross-checks against the host are the business of cmd/.
  *
  *   readers: ini.c, cmd/options.c -> set_key.c -> set.c: the row's setter
- *   setters: set_value.c, set_group.c; their texts come back in dump.c
+ *   setters: set_value.c, set_group.c, set_list.c, set_net.c; their texts come
+ *            back in dump.c
  *
  * Errors are text for the user: "vm.ini:3: memory: ..." or "--memory: ...".
  * One thread.
@@ -23,6 +24,11 @@
 #include <stdio.h>
 
 #define CONFIG_DISKS_MAX   32
+#define CONFIG_NETS_MAX	   8
+#define CONFIG_LIST_MAX	   64 /* times that one key may be given */
+#define CONFIG_MAC_LEN	   6
+#define CONFIG_IFNAME_MAX  15	/* IFNAMSIZ with the NUL is 16 */
+#define CONFIG_QUEUES_MAX  8	/* pairs, of a network adapter */
 #define CONFIG_SERIAL_MAX  20	/* bytes of a virtio-blk id string */
 #define CONFIG_CMDLINE_MAX 2047 /* x86 Linux takes 2048 with the NUL */
 
@@ -55,6 +61,34 @@ struct config_disk {
 	bool from_option;    /* --disk, not a section of a file */
 };
 
+enum config_net_kind {
+	CONFIG_NET_NONE, /* until config_validate() is content */
+	CONFIG_NET_TAP,
+	CONFIG_NET_USER,
+	CONFIG_NET_PASST,
+	CONFIG_NET_SWITCH,
+};
+
+/* Texts of a key that may be given several times, in order. */
+struct config_list {
+	char **text;
+	size_t nr;
+};
+
+struct config_net {
+	char *name; /* of the ini section; "net0".. from the command line */
+	enum config_net_kind kind;
+	char *arg; /* tap: interface, or NULL; switch: path */
+	bool has_mac;
+	uint8_t mac[CONFIG_MAC_LEN];
+	unsigned int mtu;	    /* 0: not given */
+	unsigned int queues;	    /* pairs, 1 .. CONFIG_QUEUES_MAX */
+	int fds[CONFIG_QUEUES_MAX]; /* tap: one per queue pair, or none */
+	size_t nr_fds;
+	struct config_list hostfwd; /* user: "tcp:127.0.0.1:2222-:22" */
+	bool from_option;	    /* --net, not a section of a file */
+};
+
 struct vm_config {
 	/* [vm] */
 	char *name;
@@ -81,7 +115,13 @@ struct vm_config {
 	/* [disk NAME]..., in order */
 	struct config_disk *disks;
 	size_t nr_disks;
+	/* [net NAME]..., in order */
+	struct config_net *nets;
+	size_t nr_nets;
 };
+
+/* "tap", "user"... */
+const char *config_net_kind_name(enum config_net_kind kind);
 
 /* A message for the user; always terminated. */
 struct config_error {
@@ -111,7 +151,7 @@ int config_read_text(struct vm_config *c, const char *text, size_t len,
 /*
  * Set what the long option --@option (without dashes) means; @value is NULL
  * for an option without a metavar. The first --disk of a command line
- * replaces the disks of the files, later ones add. Files come first: then the
+ * replaces the disks of the files, later ones add; --net likewise. Files come first: then the
  * command line overrides them. 0, or -errno with @e filled.
  */
 int config_set_option(struct vm_config *c, const char *option,

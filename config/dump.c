@@ -37,25 +37,38 @@ static void print_quoted(const char *s, FILE *out)
 	putc('"', out);
 }
 
-static void print_rows(const char *section, const void *obj, FILE *out)
+static void print_value(const char *key, const char *value, FILE *out)
 {
-	const struct config_row *r;
+	fprintf(out, "%s = ", key);
+	if (needs_quotes(value))
+		print_quoted(value, out);
+	else
+		fputs(value, out);
+	putc('\n', out);
+}
+
+static void print_row(const struct config_row *r, const void *obj, FILE *out)
+{
 	char buf[CONFIG_VALUE_MAX];
 	const char *value;
 
-	for (size_t i = 0; (r = config_row(i)); i++) {
-		if (!r->pub.key || strcmp(r->pub.section, section) != 0)
-			continue;
+	if (!r->type->get_nth) {
 		value = r->type->get(r, obj, buf);
-		if (!value)
-			continue;
-		fprintf(out, "%s = ", r->pub.key);
-		if (needs_quotes(value))
-			print_quoted(value, out);
-		else
-			fputs(value, out);
-		putc('\n', out);
+		if (value)
+			print_value(r->pub.key, value, out);
+		return;
 	}
+	for (size_t i = 0; (value = r->type->get_nth(r, obj, i, buf)); i++)
+		print_value(r->pub.key, value, out);
+}
+
+static void print_rows(const char *section, const void *obj, FILE *out)
+{
+	const struct config_row *r;
+
+	for (size_t i = 0; (r = config_row(i)); i++)
+		if (r->pub.key && strcmp(r->pub.section, section) == 0)
+			print_row(r, obj, out);
 }
 
 static void print_group(const struct vm_config *c, const struct config_group *g,

@@ -24,7 +24,7 @@
 
 #define FILE_MAX (1u << 20)
 #define LINE_LEN 40960 /* twice a path of 4 KiB with every byte escaped */
-#define SEEN_MAX 256   /* more than all keys of all sections */
+#define SEEN_MAX 1024  /* more than all keys of all sections */
 #define NAME_LEN 64
 
 /*
@@ -216,10 +216,17 @@ static int note_key(struct ini *ini, const char *key)
 		s = &ini->seen[i];
 		if (strcmp(s->section, ini->section) == 0 &&
 		    strcmp(s->key, key) == 0)
-			return config_error_set(
-				ini->e, "%s: given twice, first on line %u",
-				key, s->line);
+			return config_key_repeats(ini->c, ini->section, key,
+						  false)
+				       ? 0
+				       : config_error_set(
+						 ini->e,
+						 "%s: given twice, first on "
+						 "line %u",
+						 key, s->line);
 	}
+	/* A later file overrides the earlier one, also here. */
+	config_key_repeats(ini->c, ini->section, key, true);
 	if (ini->nr_seen == ARRAY_SIZE(ini->seen))
 		return config_error_set(ini->e, "too many keys");
 	s = &ini->seen[ini->nr_seen++];

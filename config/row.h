@@ -5,6 +5,7 @@
 #ifndef MINIVMM_CONFIG_ROW_H
 #define MINIVMM_CONFIG_ROW_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,7 +34,13 @@ struct config_type {
 	 */
 	const char *(*get)(const struct config_row *row, const void *obj,
 			   char *buf);
-	/* Free what the field owns. NULL: nothing. */
+	/*
+	 * Instead of get, for a key that may be given several times: value
+	 * @i, NULL past the last one.
+	 */
+	const char *(*get_nth)(const struct config_row *row, const void *obj,
+			       size_t i, char *buf);
+	/* Free what the field owns and leave it empty. NULL: nothing. */
 	void (*fini)(const struct config_row *row, void *obj);
 };
 
@@ -46,30 +53,33 @@ struct config_row {
 	const char *const *choices; /* NULL-terminated; the index is kept */
 };
 
-extern const struct config_type config_type_size;   /* uint64_t */
-extern const struct config_type config_type_number; /* unsigned int */
-extern const struct config_type config_type_wide;   /* uint64_t */
-extern const struct config_type config_type_count;  /* number or flag */
-extern const struct config_type config_type_switch; /* bool */
-extern const struct config_type config_type_flag;   /* switch or flag: on */
-extern const struct config_type config_type_choice; /* enum */
-extern const struct config_type config_type_word;   /* char *, a choice */
-extern const struct config_type config_type_text;   /* char * */
-extern const struct config_type config_type_path;   /* char * */
-extern const struct config_type config_type_serial; /* of vm_config */
-extern const struct config_type config_type_group;  /* a whole --disk */
+extern const struct config_type config_type_size;     /* uint64_t */
+extern const struct config_type config_type_number;   /* unsigned int */
+extern const struct config_type config_type_wide;     /* uint64_t */
+extern const struct config_type config_type_count;    /* number or flag */
+extern const struct config_type config_type_switch;   /* bool */
+extern const struct config_type config_type_flag;     /* switch or flag: on */
+extern const struct config_type config_type_choice;   /* enum */
+extern const struct config_type config_type_word;     /* char *, a choice */
+extern const struct config_type config_type_text;     /* char * */
+extern const struct config_type config_type_path;     /* char * */
+extern const struct config_type config_type_serial;   /* of vm_config */
+extern const struct config_type config_type_list;     /* struct config_list */
+extern const struct config_type config_type_unset;    /* number; 0: not set */
+extern const struct config_type config_type_net_kind; /* of config_net */
+extern const struct config_type config_type_mac;      /* of config_net */
+extern const struct config_type config_type_net_fd;   /* of config_net */
+extern const struct config_type config_type_group;    /* a whole --disk */
 
 /* A list of named things, each with the keys of the rows of its section. */
 struct config_group {
-	const char *
-		section; /* "disk": [disk NAME], --disk, "more than 32 disks" */
-	const char *first;  /* the key of a group's first piece: always set, and
-				the first row of its section */
-	size_t max;	    /* items */
-	size_t list, nr;    /* offsets in vm_config: the items, how many */
-	size_t size;	    /* of an item, and offsets in it: */
-	size_t name;	    /* char *, of the section; "disk0".. of groups */
-	size_t from_option; /* bool: of a group, not of a section */
+	const char *section; /* "disk": [disk NAME], --disk */
+	const char *first;   /* key of the first piece, which must be set */
+	size_t max;	     /* items */
+	size_t list, nr;     /* offsets in vm_config: the items, how many */
+	size_t size;	     /* of an item, and offsets in it: */
+	size_t name;	     /* char *, of the section; "disk0".. of groups */
+	size_t from_option;  /* bool: of a group, not of a section */
 };
 
 /* List @i, or NULL past the end. */
@@ -123,5 +133,18 @@ void config_row_hint(const char *section, const char *key, char *buf,
 
 /* Replace the string at @field by a copy of @value. 0 or -ENOMEM. */
 int config_replace(char **field, const char *value);
+
+/*
+ * The same for a path, with @dir in front of it if it is relative. 0, -EINVAL
+ * when it is empty or too long, or -ENOMEM.
+ */
+int config_replace_path(char **field, const char *value, const char *dir);
+
+/* Decimal digits only, within the bounds of @row. 0 or -EINVAL. */
+int config_parse_number(const struct config_row *row, const char *value,
+			uint64_t *out);
+
+/* Printable bytes, and UTF-8 beyond ASCII; nothing is a second line. */
+bool config_is_text(const char *s);
 
 #endif

@@ -8,6 +8,7 @@
 #include "config/set.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #include "base/checked.h"
@@ -22,6 +23,7 @@ static const char *const boot_names[] = { "auto", "linux", "pvh", "flat",
 
 #define VM(member)   offsetof(struct vm_config, member)
 #define DISK(member) offsetof(struct config_disk, member)
+#define NET(member)  offsetof(struct config_net, member)
 
 static const struct config_row rows[] = {
 	{
@@ -149,6 +151,69 @@ static const struct config_row rows[] = {
 		},
 		.type = &config_type_number, .field = DISK(queues),
 		.min = 1, .max = 16,
+	},
+	{
+		.pub = {
+			.section = "net", .key = NULL,
+			.option = "net", .metavar = "KIND[,key=value...]",
+			.format = "KIND[,mac=MAC][,mtu=N][,queues=N]"
+				  "[,fd=N][,hostfwd=RULE]",
+			.help = "network: tap:NAME, user, passt ...",
+		},
+		.type = &config_type_group,
+	},
+	{
+		.pub = {
+			.section = "net", .key = "kind",
+			.format = "tap:NAME, tap, user, passt or switch:PATH",
+			.help = "where the frames go",
+		},
+		.type = &config_type_net_kind,
+	},
+	{
+		.pub = {
+			.section = "net", .key = "mac",
+			.format = "six bytes such as 52:54:00:12:34:56, no "
+				  "group address",
+			.help = "address of the adapter",
+		},
+		.type = &config_type_mac,
+	},
+	{
+		.pub = {
+			.section = "net", .key = "mtu",
+			.format = "a number from 68 to 65535",
+			.help = "largest packet, told to the guest",
+		},
+		.type = &config_type_unset, .field = NET(mtu),
+		.min = 68, .max = 65535,
+	},
+	{
+		.pub = {
+			.section = "net", .key = "queues",
+			.format = "a number from 1 to 8", .fallback = "1",
+			.help = "queue pairs",
+		},
+		.type = &config_type_number, .field = NET(queues),
+		.min = 1, .max = CONFIG_QUEUES_MAX,
+	},
+	{
+		.pub = {
+			.section = "net", .key = "fd",
+			.format = "the number of an open descriptor, 3 or more",
+			.help = "tap: its descriptor, one per queue pair",
+		},
+		.type = &config_type_net_fd,
+		.min = 3, .max = INT_MAX,
+	},
+	{
+		.pub = {
+			.section = "net", .key = "hostfwd",
+			.format = "tcp:127.0.0.1:2222-:22 or the like",
+			.help = "user: a port of the host leads to the guest",
+		},
+		.type = &config_type_list, .field = NET(hostfwd),
+		.min = 1, .max = 255,
 	},
 	{
 		.pub = {

@@ -9,13 +9,14 @@
 #ifndef MINIVMM_CONFIG_SET_H
 #define MINIVMM_CONFIG_SET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
 #include "config/config.h"
 
 /* What a message says of the sections that there are. */
-#define CONFIG_SECTIONS "[vm], [kernel] or [disk NAME]"
+#define CONFIG_SECTIONS "[vm], [kernel], [disk NAME] or [net NAME]"
 
 /* Put "<fmt>" in front of the text that @e has. */
 void config_error_prefix(struct config_error *e, const char *fmt, ...)
@@ -41,5 +42,12 @@ int config_enter_section(struct vm_config *c, const char *section,
  */
 int config_set_key(struct vm_config *c, const char *section, const char *key,
 		   const char *value, const char *dir, struct config_error *e);
+
+/*
+ * True when @key of @section may be given several times; what it had before
+ * is then forgotten if @forget.
+ */
+bool config_key_repeats(struct vm_config *c, const char *section,
+			const char *key, bool forget);
 
 #endif

@@ -33,6 +33,16 @@ static const struct config_group groups[] = {
 		.name = offsetof(struct config_disk, name),
 		.from_option = offsetof(struct config_disk, from_option),
 	},
+	{
+		.section = "net",
+		.first = "kind",
+		.max = CONFIG_NETS_MAX,
+		.list = offsetof(struct vm_config, nets),
+		.nr = offsetof(struct vm_config, nr_nets),
+		.size = sizeof(struct config_net),
+		.name = offsetof(struct config_net, name),
+		.from_option = offsetof(struct config_net, from_option),
+	},
 };
 
 const struct config_group *config_group(size_t i)
@@ -278,7 +288,7 @@ static int note_row(struct seen *s, const struct config_row *r,
 {
 	uint64_t bit = 1ull << (r - s->first);
 
-	if (s->bits & bit)
+	if ((s->bits & bit) && !r->type->get_nth)
 		return config_error_set(e, "%s: given twice", r->pub.key);
 	s->bits |= bit;
 	return 0;
@@ -350,4 +360,4 @@ static int group_set(const struct config_row *row, void *obj, const char *value,
 	return err;
 }
 
-const struct config_type config_type_group = { group_set, NULL, NULL };
+const struct config_type config_type_group = { .set = group_set };

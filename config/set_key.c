@@ -119,6 +119,21 @@ int config_set_key(struct vm_config *c, const char *section, const char *key,
 	return err;
 }
 
+bool config_key_repeats(struct vm_config *c, const char *section,
+			const char *key, bool forget)
+{
+	const char *name;
+	const struct config_group *g = config_group_of(section, &name);
+	const struct config_row *r;
+
+	r = config_row_find(g ? g->section : section, key);
+	if (!r || !r->type->get_nth)
+		return false;
+	if (forget)
+		r->type->fini(r, g ? config_group_find(c, g, name) : c);
+	return true;
+}
+
 int config_set_option(struct vm_config *c, const char *option,
 		      const char *value, struct config_error *e)
 {

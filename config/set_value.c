@@ -110,9 +110,12 @@ static const char *size_get(const struct config_row *row, const void *obj,
 	return buf;
 }
 
-const struct config_type config_type_size = { size_set, size_get, NULL };
+const struct config_type config_type_size = {
+	.set = size_set,
+	.get = size_get,
+};
 
-static int parse_number(const struct config_row *row, const char *value,
+int config_parse_number(const struct config_row *row, const char *value,
 			uint64_t *out)
 {
 	if (parse_digits(value, out, &value) || *value || !in_range(row, *out))
@@ -128,7 +131,7 @@ static int number_set(const struct config_row *row, void *obj,
 
 	(void)dir;
 	(void)e;
-	if (parse_number(row, value, &v))
+	if (config_parse_number(row, value, &v))
 		return -EINVAL;
 	*(unsigned int *)field_of(row, obj) = (unsigned int)v;
 	return 0;
@@ -142,14 +145,30 @@ static const char *number_get(const struct config_row *row, const void *obj,
 	return buf;
 }
 
-const struct config_type config_type_number = { number_set, number_get, NULL };
+const struct config_type config_type_number = {
+	.set = number_set,
+	.get = number_get,
+};
+
+static const char *unset_get(const struct config_row *row, const void *obj,
+			     char *buf)
+{
+	return *(const unsigned int *)field_of(row, obj)
+		       ? number_get(row, obj, buf)
+		       : NULL;
+}
+
+const struct config_type config_type_unset = {
+	.set = number_set,
+	.get = unset_get,
+};
 
 static int wide_set(const struct config_row *row, void *obj, const char *value,
 		    const char *dir, struct config_error *e)
 {
 	(void)dir;
 	(void)e;
-	return parse_number(row, value, field_of(row, obj));
+	return config_parse_number(row, value, field_of(row, obj));
 }
 
 static const char *wide_get(const struct config_row *row, const void *obj,
@@ -160,7 +179,10 @@ static const char *wide_get(const struct config_row *row, const void *obj,
 	return buf;
 }
 
-const struct config_type config_type_wide = { wide_set, wide_get, NULL };
+const struct config_type config_type_wide = {
+	.set = wide_set,
+	.get = wide_get,
+};
 
 /* A flag that counts how often it was given, or the count itself. */
 static int count_set(const struct config_row *row, void *obj, const char *value,
@@ -175,7 +197,10 @@ static int count_set(const struct config_row *row, void *obj, const char *value,
 	return 0;
 }
 
-const struct config_type config_type_count = { count_set, number_get, NULL };
+const struct config_type config_type_count = {
+	.set = count_set,
+	.get = number_get,
+};
 
 static int switch_set(const struct config_row *row, void *obj,
 		      const char *value, const char *dir,
@@ -198,7 +223,10 @@ static const char *switch_get(const struct config_row *row, const void *obj,
 	return *(const bool *)field_of(row, obj) ? "on" : "off";
 }
 
-const struct config_type config_type_switch = { switch_set, switch_get, NULL };
+const struct config_type config_type_switch = {
+	.set = switch_set,
+	.get = switch_get,
+};
 
 /* A flag that needs no value on the command line. */
 static int flag_set(const struct config_row *row, void *obj, const char *value,
@@ -207,7 +235,10 @@ static int flag_set(const struct config_row *row, void *obj, const char *value,
 	return switch_set(row, obj, value ? value : "on", dir, e);
 }
 
-const struct config_type config_type_flag = { flag_set, switch_get, NULL };
+const struct config_type config_type_flag = {
+	.set = flag_set,
+	.get = switch_get,
+};
 
 /* The index of @value in the row's choices, or -1. */
 static int choice_index(const struct config_row *row, const char *value)
@@ -240,7 +271,10 @@ static const char *choice_get(const struct config_row *row, const void *obj,
 	return row->choices[*(const unsigned int *)field_of(row, obj)];
 }
 
-const struct config_type config_type_choice = { choice_set, choice_get, NULL };
+const struct config_type config_type_choice = {
+	.set = choice_set,
+	.get = choice_get,
+};
 
 static const char *string_get(const struct config_row *row, const void *obj,
 			      char *buf)
@@ -252,6 +286,7 @@ static const char *string_get(const struct config_row *row, const void *obj,
 static void string_fini(const struct config_row *row, void *obj)
 {
 	free(*(char **)field_of(row, obj));
+	*(char **)field_of(row, obj) = NULL;
 }
 
 static int word_set(const struct config_row *row, void *obj, const char *value,
@@ -264,11 +299,13 @@ static int word_set(const struct config_row *row, void *obj, const char *value,
 	return config_replace(field_of(row, obj), value);
 }
 
-const struct config_type config_type_word = { word_set, string_get,
-					      string_fini };
+const struct config_type config_type_word = {
+	.set = word_set,
+	.get = string_get,
+	.fini = string_fini,
+};
 
-/* Printable bytes, and UTF-8 beyond ASCII; a cmdline is no place for \n. */
-static bool is_text(const char *s)
+bool config_is_text(const char *s)
 {
 	for (; *s; s++)
 		if (iscntrl((unsigned char)*s))
@@ -281,16 +318,18 @@ static int text_set(const struct config_row *row, void *obj, const char *value,
 {
 	(void)dir;
 	(void)e;
-	if (!in_range(row, strlen(value)) || !is_text(value))
+	if (!in_range(row, strlen(value)) || !config_is_text(value))
 		return -EINVAL;
 	return config_replace(field_of(row, obj), value);
 }
 
-const struct config_type config_type_text = { text_set, string_get,
-					      string_fini };
+const struct config_type config_type_text = {
+	.set = text_set,
+	.get = string_get,
+	.fini = string_fini,
+};
 
-/* @value as it is, or with @dir in front, into *out. 0, -EINVAL, -ENOMEM. */
-static int resolve_path(const char *value, const char *dir, char **out)
+int config_replace_path(char **field, const char *value, const char *dir)
 {
 	bool as_is = *value == '/' || !dir;
 	char *path;
@@ -303,8 +342,8 @@ static int resolve_path(const char *value, const char *dir, char **out)
 		free(path);
 		return -EINVAL;
 	}
-	free(*out);
-	*out = path;
+	free(*field);
+	*field = path;
 	return 0;
 }
 
@@ -312,11 +351,14 @@ static int path_set(const struct config_row *row, void *obj, const char *value,
 		    const char *dir, struct config_error *e)
 {
 	(void)e;
-	return resolve_path(value, dir, field_of(row, obj));
+	return config_replace_path(field_of(row, obj), value, dir);
 }
 
-const struct config_type config_type_path = { path_set, string_get,
-					      string_fini };
+const struct config_type config_type_path = {
+	.set = path_set,
+	.get = string_get,
+	.fini = string_fini,
+};
 
 static const char serial_file[] = "file:";
 
@@ -330,7 +372,8 @@ static int serial_set(const struct config_row *row, void *obj,
 	(void)row;
 	(void)e;
 	if (strncmp(value, serial_file, prefix) == 0) {
-		int err = resolve_path(value + prefix, dir, &c->serial_path);
+		int err = config_replace_path(&c->serial_path, value + prefix,
+					      dir);
 
 		if (!err)
 			c->serial = CONFIG_SERIAL_FILE;
@@ -361,4 +404,7 @@ static const char *serial_get(const struct config_row *row, const void *obj,
 	return buf;
 }
 
-const struct config_type config_type_serial = { serial_set, serial_get, NULL };
+const struct config_type config_type_serial = {
+	.set = serial_set,
+	.get = serial_get,
+};

@@ -9,6 +9,7 @@
 #include "base/checked.h"
 #include "config/config.h"
 #include "config/set.h"
+#include "config/validate.h"
 
 static int check_kernel(const struct vm_config *c, struct config_error *e)
 {
@@ -121,6 +122,9 @@ static int check_deterministic(const struct vm_config *c,
 	if (c->fixed_buffers)
 		return config_error_set(e, "deterministic: on takes no "
 					   "fixed-buffers");
+	/* When a frame arrives is up to the rest of the world. */
+	if (c->nr_nets)
+		return config_error_set(e, "deterministic: on takes no net");
 	return 0;
 }
 
@@ -131,6 +135,8 @@ int config_validate(const struct vm_config *c, struct config_error *e)
 	err = check_kernel(c, e);
 	if (!err)
 		err = check_disks(c, e);
+	if (!err)
+		err = config_validate_nets(c, e);
 	if (!err)
 		err = check_outputs(c, e);
 	if (!err)

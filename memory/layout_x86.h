@@ -46,7 +46,7 @@ typedef uint64_t gpa_t;
 /* The hole */
 #define LAYOUT_VIRTIO_BASE  0xd0000000ull
 #define LAYOUT_VIRTIO_SIZE  0x1000ull
-#define LAYOUT_VIRTIO_SLOTS 40
+#define LAYOUT_VIRTIO_SLOTS 48
 #define LAYOUT_IOAPIC	    0xfec00000ull
 #define LAYOUT_LAPIC	    0xfee00000ull
 #define LAYOUT_KVM_TSS	    0xfffbd000ull /* Intel real mode needs 3 pages */

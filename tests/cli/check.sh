@@ -17,6 +17,10 @@ cat >sub/vm.ini <<-EOF
 	kernel = vmlinuz
 	[disk root]
 	file = root.img
+	[net lan]
+	kind = user
+	hostfwd = tcp:127.0.0.1:2222-:22
+	hostfwd = tcp:127.0.0.1:8080-:80
 EOF
 
 has() { # file, line
@@ -32,6 +36,9 @@ check "sizes are printed with their largest unit" has 1.ini "memory = 1G"
 check "values that need quotes have them" has 1.ini 'name = "a ; b"'
 check "paths are relative to the ini file" has 1.ini "kernel = sub/vmlinuz"
 check "disks keep their names" has 1.ini "[disk root]"
+check "networks keep their names" has 1.ini "[net lan]"
+check "a key that repeats is printed each time" \
+	test "$(grep -c '^hostfwd = tcp:' 1.ini)" -eq 2
 check "defaults are printed" has 1.ini "rng = on"
 check "the default command line is shown" has 1.ini \
 	"# cmdline = console=ttyS0 root=/dev/vda rw reboot=k panic=-1"
@@ -46,6 +53,7 @@ check "the file still counts for the rest" has 3.ini "memory = 1G"
 check "spaces and semicolons survive" has 3.ini 'cmdline = " x;y "'
 check "a --disk replaces the disks of the file" \
 	test "$(grep -c '^\[disk' 3.ini)" -eq 1
+check "a --disk leaves the networks alone" has 3.ini "[net lan]"
 check "keys of a --disk count" has 3.ini "serial = S"
 "$minivmm" check -f 3.ini >4.ini
 check "options read back equal too" cmp 3.ini 4.ini

@@ -33,6 +33,9 @@ check "it has the command line" grep -aq 'root=/dev/vda rw' vm.dtb
 check "- is standard output, and the tree is alone there" magic stdout.dtb
 check "without entropy device there is one window less" \
 	test "$(count 'virtio@' stdout.dtb)" -eq 2
+"$minivmm" "$@" --net user --net user --dump-dtb net.dtb >vm.ini
+check "with two networks there are two windows more" \
+	test "$(count 'virtio@' net.dtb)" -eq 5
 refuses "a folder that is not there is an error" \
 	"--dump-dtb: none/x: No such file or directory" "$@" --dump-dtb none/x
 status=0

@@ -9,8 +9,8 @@ size='expected a size from 1M to 64G in steps of 4K, such as 512M'
 
 refuses "no option at all is too little" \
 	"no kernel: expected --kernel FILE, or 'kernel = FILE' in [kernel]"
-refuses "an unknown option is refused" "--net: unknown option; $list" \
-	--net user
+refuses "an unknown option is refused" "--tpm: unknown option; $list" \
+	--tpm on
 refuses "a slip of the finger finds its option" \
 	"--kernl: unknown option; did you mean --kernel?" --kernl k
 refuses "an option cut short is not guessed" \
@@ -38,7 +38,7 @@ refuses "a disk key is checked" \
 	"--disk: queues: expected a number from 1 to 16; got 'many'" \
 	--disk root.img,queues=many
 refuses "a disk key is suggested" "--disk: unknown key 'redonly'; \
-did you mean 'readonly'? (a comma in a file name is ',,')" \
+did you mean 'readonly'? (a comma in a value is ',,')" \
 	--disk root.img,redonly=on
 refuses "a timeout is in whole seconds" "--timeout: expected seconds from 0 \
 (no limit) to 31536000; got '1m'" --timeout 1m

@@ -260,11 +260,12 @@ static void an_option_without_its_value_is_refused(void **state)
 {
 	refuses(*state, "kernel", NULL, "--kernel: expected a file name");
 	refuses(*state, "disk", NULL, "--disk: expected FILE[,");
+	refuses(*state, "net", NULL, "--net: expected KIND[,");
 }
 
 static void unknown_options_are_refused(void **state)
 {
-	refuses(*state, "net", "user", "--net: unknown option");
+	refuses(*state, "tpm", "on", "--tpm: unknown option");
 	refuses(*state, "file", "x", "--file: unknown option");
 }
 
@@ -369,6 +370,166 @@ static void more_than_32_disks_are_refused(void **state)
 	refuses(*state, "disk", "a.img", "--disk: more than 32 disks");
 }
 
+static void a_net_group_sets_every_key(void **state)
+{
+	static const uint8_t mac[] = { 0x52, 0x54, 0, 0xab, 0xcd, 0xef };
+	struct vm_config *c = *state;
+	const struct config_net *n;
+
+	accepts(c, "net", "tap:tap0,mac=52:54:00:ab:CD:ef,mtu=9000,queues=8");
+	assert_int_equal(c->nr_nets, 1);
+	n = &c->nets[0];
+	assert_string_equal(n->name, "net0");
+	assert_int_equal(n->kind, CONFIG_NET_TAP);
+	assert_string_equal(n->arg, "tap0");
+	assert_true(n->has_mac);
+	assert_memory_equal(n->mac, mac, sizeof(mac));
+	assert_int_equal(n->mtu, 9000);
+	assert_int_equal(n->queues, 8);
+	assert_int_equal(n->nr_fds, 0);
+}
+
+static void a_net_group_starts_with_defaults(void **state)
+{
+	struct vm_config *c = *state;
+	const struct config_net *n;
+
+	accepts(c, "net", "user");
+	n = &c->nets[0];
+	assert_int_equal(n->kind, CONFIG_NET_USER);
+	assert_null(n->arg);
+	assert_false(n->has_mac);
+	assert_int_equal(n->mtu, 0);
+	assert_int_equal(n->queues, 1);
+	assert_int_equal(n->hostfwd.nr, 0);
+}
+
+static void keys_that_repeat_add_up_in_order(void **state)
+{
+	struct vm_config *c = *state;
+	const struct config_net *n;
+
+	accepts(c, "net", "user,hostfwd=tcp::1-:1,mtu=1400,hostfwd=a,,b");
+	accepts(c, "net", "tap,fd=3,queues=2,fd=2147483647");
+	n = &c->nets[0];
+	assert_int_equal(n->hostfwd.nr, 2);
+	assert_string_equal(n->hostfwd.text[0], "tcp::1-:1");
+	assert_string_equal(n->hostfwd.text[1], "a,b");
+	n = &c->nets[1];
+	assert_int_equal(n->nr_fds, 2);
+	assert_int_equal(n->fds[0], 3);
+	assert_int_equal(n->fds[1], 2147483647);
+}
+
+static void net_groups_refuse_what_they_do_not_know(void **state)
+{
+	static const struct {
+		const char *group, *part;
+	} bad[] = {
+		{ "", "--net: kind: expected tap:NAME, tap, user, passt or" },
+		{ "mtu=1500", "--net: expected tap:NAME, tap, user" },
+		{ "tup:tap0", "or switch:PATH; got 'tup:tap0'" },
+		{ "ta", "got 'ta'" },
+		{ "tapx", "got 'tapx'" },
+		{ "tap:", "got 'tap:'" },
+		{ "tap:a b", "got 'tap:a b'" },
+		{ "tap:a/b", "got 'tap:a/b'" },
+		{ "tap:tap%d", "got 'tap:tap%d'" },
+		{ "tap:..", "got 'tap:..'" },
+		{ "tap:1234567890123456", "got 'tap:1234567890123456'" },
+		{ "user:x", "got 'user:x'" },
+		{ "passt:", "got 'passt:'" },
+		{ "switch", "got 'switch'" },
+		{ "switch:", "got 'switch:'" },
+		{ "user,mac=52:54:00:12:34", "mac: expected six bytes such" },
+		{ "user,mac=52:54:00:12:34:56:78", "mac: expected six bytes" },
+		{ "user,mac=52:54:00:12:34:5", "mac: expected six bytes" },
+		{ "user,mac=52-54-00-12-34-56", "mac: expected six bytes" },
+		{ "user,mac=+2:54:00:12:34:56", "mac: expected six bytes" },
+		{ "user,mac=01:00:5e:00:00:01", "no group address; got" },
+		{ "user,mac=00:00:00:00:00:00", "no group address; got" },
+		{ "user,mtu=67", "mtu: expected a number from 68 to 65535" },
+		{ "user,mtu=65536", "mtu: expected a number from 68 to 65535" },
+		{ "user,queues=0", "queues: expected a number from 1 to 8" },
+		{ "tap:t,queues=9", "queues: expected a number from 1 to 8" },
+		{ "tap,fd=2", "fd: expected the number of an open descriptor" },
+		{ "tap,fd=2147483648", "fd: expected the number of an open" },
+		{ "tap,fd=3,fd=4,fd=5,fd=6,fd=7,fd=8,fd=9,fd=10,fd=11",
+		  "fd: more than 8 descriptors" },
+		{ "user,hostfwd=", "hostfwd: expected tcp:127.0.0.1:2222" },
+		{ "user,mtu=1500,mtu=1500", "mtu: given twice" },
+		{ "user,kind=user", "kind: given twice" },
+		{ "user,qeues=1", "did you mean 'queues'?" },
+		{ "user,readonly=on", "it belongs in [disk NAME]" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		refuses(*state, "net", bad[i].group, bad[i].part);
+}
+
+static void lists_end_somewhere(void **state)
+{
+	struct vm_config *c = *state;
+	char text[32 * CONFIG_LIST_MAX] = "[net a]\nkind=user\n";
+
+	for (int i = 0; i < CONFIG_LIST_MAX; i++)
+		strcat(text, "hostfwd=x\n");
+	assert_int_equal(read_text(c, text), 0);
+	assert_int_equal(c->nets[0].hostfwd.nr, CONFIG_LIST_MAX);
+	strcat(text, "hostfwd=x\n");
+	refuses_text(c, text, "t.ini:67: hostfwd: given more than 64 times");
+}
+
+static void more_than_8_nets_are_refused(void **state)
+{
+	for (int i = 0; i < CONFIG_NETS_MAX; i++)
+		accepts(*state, "net", "user");
+	refuses(*state, "net", "user", "--net: more than 8 nets");
+}
+
+static void the_first_net_option_replaces_the_nets_of_files_only(void **state)
+{
+	struct vm_config *c = *state;
+
+	assert_int_equal(read_text(c, "[net a]\nkind=user\nhostfwd=x\n"
+				      "[disk a]\nfile=a\n"),
+			 0);
+	accepts(c, "net", "passt");
+	accepts(c, "net", "tap:t");
+	assert_int_equal(c->nr_disks, 1);
+	assert_int_equal(c->nr_nets, 2);
+	assert_int_equal(c->nets[0].kind, CONFIG_NET_PASST);
+	assert_int_equal(c->nets[1].kind, CONFIG_NET_TAP);
+}
+
+static void a_later_file_overrides_keys_that_repeat(void **state)
+{
+	struct vm_config *c = *state;
+	const struct config_net *n;
+
+	assert_int_equal(read_text(c, "[net a]\nkind=user\nhostfwd=1\n"
+				      "hostfwd=2\nmtu=1400\n"),
+			 0);
+	assert_int_equal(read_text(c, "[net a]\nhostfwd=3\nhostfwd=4\n"), 0);
+	n = &c->nets[0];
+	assert_int_equal(c->nr_nets, 1);
+	assert_int_equal(n->mtu, 1400);
+	assert_int_equal(n->hostfwd.nr, 2);
+	assert_string_equal(n->hostfwd.text[0], "3");
+	assert_string_equal(n->hostfwd.text[1], "4");
+}
+
+static void another_kind_forgets_what_the_first_was_called(void **state)
+{
+	struct vm_config *c = *state;
+
+	assert_int_equal(read_text(c, "[net a]\nkind=switch:/s\n"), 0);
+	assert_string_equal(c->nets[0].arg, "/s");
+	assert_int_equal(read_text(c, "[net a]\nkind=user\n"), 0);
+	assert_int_equal(c->nets[0].kind, CONFIG_NET_USER);
+	assert_null(c->nets[0].arg);
+}
+
 static void the_first_disk_option_replaces_the_disks_of_files(void **state)
 {
 	struct vm_config *c = *state;
@@ -402,7 +563,9 @@ static void paths_of_a_file_are_relative_to_its_folder(void **state)
 {
 	static const char text[] = "[vm]\nlog-file=l\nserial=file:s\n"
 				   "[kernel]\nkernel=k\ninitrd=/i\n"
-				   "[disk a]\nfile=../d\n";
+				   "[disk a]\nfile=../d\n"
+				   "[net a]\nkind=switch:s\n"
+				   "[net b]\nkind=tap:s\n";
 	struct vm_config *c = *state;
 	struct config_error e;
 
@@ -413,6 +576,8 @@ static void paths_of_a_file_are_relative_to_its_folder(void **state)
 	assert_string_equal(c->log_file, "x/y/l");
 	assert_string_equal(c->serial_path, "x/y/s");
 	assert_string_equal(c->disks[0].path, "x/y/../d");
+	assert_string_equal(c->nets[0].arg, "x/y/s");
+	assert_string_equal(c->nets[1].arg, "s");
 }
 
 static void comments_indentation_and_crlf_are_harmless(void **state)
@@ -589,6 +754,68 @@ static void a_disk_section_needs_a_file(void **state)
 	validate_refuses(c, "disk root: no file: expected 'file = FILE'");
 }
 
+static void a_net_section_needs_a_kind(void **state)
+{
+	struct vm_config *c = *state;
+
+	accepts(c, "kernel", "k");
+	assert_int_equal(read_text(c, "[net lan]\n"), 0);
+	validate_refuses(c, "net lan: no kind: expected 'kind = KIND' in");
+}
+
+/* Each case is a machine of its own: the nets of a line each. */
+static void nets_that_do_not_fit_are_refused(void **state)
+{
+	static const struct {
+		const char *a, *b, *part;
+	} bad[] = {
+		{ "tap", NULL, "net net0: tap: expected tap:NAME, or fd=N" },
+		{ "tap:t,fd=3", NULL, "net net0: tap:t and fd; expected one" },
+		{ "tap,fd=3,queues=2", NULL, "expected one fd for each queue" },
+		{ "tap,fd=3,fd=4", NULL, "2 fd with queues = 1" },
+		{ "user,fd=3", NULL, "fd: user takes none" },
+		{ "passt,queues=2", NULL, "queues: passt has one" },
+		{ "switch:s,hostfwd=x", NULL, "hostfwd: switch takes none" },
+		{ "tap:t", "tap:t", "net net0 and net net1: both have tap:t" },
+		{ "tap,fd=3", "tap,fd=3", "net0 and net net1: both have fd 3" },
+		{ "tap,fd=3,fd=3,queues=2", NULL, "both have fd 3" },
+		{ "user,mac=52:54:00:00:00:0a", "passt,mac=52:54:00:00:00:0A",
+		  "both have mac 52:54:00:00:00:0a" },
+	};
+	struct config_error e;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct vm_config c;
+
+		assert_int_equal(config_init(&c), 0);
+		accepts(&c, "kernel", "k");
+		accepts(&c, "net", bad[i].a);
+		if (bad[i].b) {
+			assert_int_equal(config_validate(&c, &e), 0);
+			accepts(&c, "net", bad[i].b);
+		}
+		validate_refuses(&c, bad[i].part);
+		config_fini(&c);
+	}
+}
+
+static void nets_of_many_kinds_fit_together(void **state)
+{
+	struct vm_config *c = *state;
+	struct config_error e;
+
+	accepts(c, "kernel", "k");
+	accepts(c, "net", "tap:a,queues=4,mac=52:54:00:00:00:01");
+	accepts(c, "net", "tap:b,mac=52:54:00:00:00:02");
+	accepts(c, "net", "tap,fd=3,fd=4,queues=2");
+	accepts(c, "net", "user,hostfwd=x");
+	accepts(c, "net", "user");
+	accepts(c, "net", "switch:s");
+	accepts(c, "net", "switch:s");
+	assert_int_equal(config_validate(c, &e), 0);
+}
+
 static void outputs_do_not_overwrite_inputs(void **state)
 {
 	struct vm_config *c = *state;
@@ -630,6 +857,9 @@ static void a_deterministic_machine_has_one_cpu_and_no_uring(void **state)
 	accepts(c, "io", "auto");
 	accepts(c, "fixed-buffers", "on");
 	validate_refuses(c, "deterministic: on takes no fixed-buffers");
+	accepts(c, "fixed-buffers", "off");
+	accepts(c, "net", "user");
+	validate_refuses(c, "deterministic: on takes no net");
 }
 
 static void the_default_command_line_follows_the_first_disk(void **state)
@@ -666,6 +896,23 @@ static void assert_disk_equal(const struct config_disk *a,
 	assert_int_equal(a->queues, b->queues);
 }
 
+static void assert_net_equal(const struct config_net *a,
+			     const struct config_net *b)
+{
+	assert_text_equal(a->name, b->name);
+	assert_int_equal(a->kind, b->kind);
+	assert_text_equal(a->arg, b->arg);
+	assert_int_equal(a->has_mac, b->has_mac);
+	assert_memory_equal(a->mac, b->mac, sizeof(a->mac));
+	assert_int_equal(a->mtu, b->mtu);
+	assert_int_equal(a->queues, b->queues);
+	assert_int_equal(a->nr_fds, b->nr_fds);
+	assert_memory_equal(a->fds, b->fds, sizeof(a->fds));
+	assert_int_equal(a->hostfwd.nr, b->hostfwd.nr);
+	for (size_t i = 0; i < a->hostfwd.nr; i++)
+		assert_text_equal(a->hostfwd.text[i], b->hostfwd.text[i]);
+}
+
 static void assert_config_equal(const struct vm_config *a,
 				const struct vm_config *b)
 {
@@ -692,6 +939,9 @@ static void assert_config_equal(const struct vm_config *a,
 	assert_int_equal(a->nr_disks, b->nr_disks);
 	for (size_t i = 0; i < a->nr_disks; i++)
 		assert_disk_equal(&a->disks[i], &b->disks[i]);
+	assert_int_equal(a->nr_nets, b->nr_nets);
+	for (size_t i = 0; i < a->nr_nets; i++)
+		assert_net_equal(&a->nets[i], &b->nets[i]);
 }
 
 static void round_trip(const struct vm_config *c)
@@ -756,6 +1006,8 @@ static void long_paths_read_back_equal(void **state)
 	accepts(*state, "disk", path);
 	memcpy(path, "file:", 5);
 	accepts(*state, "serial", path);
+	memcpy(path, "switch:", 7);
+	accepts(*state, "net", path);
 	round_trip(*state);
 }
 
@@ -770,6 +1022,8 @@ static void random_configurations_read_back_equal(void **state)
 		"4096M",    "64G",	  "5G",
 		"2052K",    "stdio",	  "x ; y",
 		"file:a b", "a,queues=3", "b,readonly=on",
+		"tap:t",    "tap,fd=3",	  "user,hostfwd=; x,hostfwd=\"",
+		"passt",    "switch: s",  "user,mac=02:00:00:00:00:01,mtu=68",
 	};
 	const struct config_setting *s;
 	struct config_error e;
@@ -873,6 +1127,15 @@ static const struct CMUnitTest tests[] = {
 	T(two_commas_are_one_in_a_disk_group),
 	T(disk_groups_refuse_what_they_do_not_know),
 	T(more_than_32_disks_are_refused),
+	T(a_net_group_sets_every_key),
+	T(a_net_group_starts_with_defaults),
+	T(keys_that_repeat_add_up_in_order),
+	T(net_groups_refuse_what_they_do_not_know),
+	T(lists_end_somewhere),
+	T(more_than_8_nets_are_refused),
+	T(the_first_net_option_replaces_the_nets_of_files_only),
+	T(a_later_file_overrides_keys_that_repeat),
+	T(another_kind_forgets_what_the_first_was_called),
 	T(the_first_disk_option_replaces_the_disks_of_files),
 	T(a_later_file_overrides_key_by_key),
 	T(paths_of_a_file_are_relative_to_its_folder),
@@ -890,6 +1153,9 @@ static const struct CMUnitTest tests[] = {
 	T(a_flat_image_takes_no_linux_things),
 	T(one_file_is_one_disk_unless_readonly),
 	T(a_disk_section_needs_a_file),
+	T(a_net_section_needs_a_kind),
+	T(nets_that_do_not_fit_are_refused),
+	T(nets_of_many_kinds_fit_together),
 	T(outputs_do_not_overwrite_inputs),
 	T(fixed_buffers_need_io_uring),
 	T(a_deterministic_machine_has_one_cpu_and_no_uring),

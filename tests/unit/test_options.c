@@ -140,8 +140,9 @@ static void unknown_options_suggest_the_nearest(void **state)
 	(void)state;
 	refuses("--memroy 1G",
 		"--memroy: unknown option; did you mean --memory?");
-	refuses("--net user",
-		"--net: unknown option; 'minivmm --help' lists them");
+	refuses("--tpm on",
+		"--tpm: unknown option; 'minivmm --help' lists them");
+	refuses("--nets user", "--nets: unknown option; did you mean --net?");
 	refuses("-z", "-z: unknown option; 'minivmm --help' lists them");
 	refuses("-vz", "-z: unknown option; 'minivmm --help' lists them");
 }

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * nets.h - opens the host's side of a network adapter, whatever its kind.
+ */
+#ifndef MINIVMM_CMD_NETS_H
+#define MINIVMM_CMD_NETS_H
+
+#include <stddef.h>
+
+struct config_net;
+struct loop;
+struct net_backend;
+
+/*
+ * 0, or -errno and in @why one line for the user: what is wrong and what to
+ * do. Before loop_run().
+ */
+int nets_open(struct net_backend **out, const struct config_net *cfg,
+	      struct loop *loop, char *why, size_t why_len);
+
+#endif

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * validate.h - the parts of config_validate(). For config/ only.
+ */
+#ifndef MINIVMM_CONFIG_VALIDATE_H
+#define MINIVMM_CONFIG_VALIDATE_H
+
+#include "config/config.h"
+
+/* 0, or -EINVAL with @e filled. */
+int config_validate_nets(const struct vm_config *c, struct config_error *e);
+
+#endif
