@@ -25,7 +25,7 @@ enum boot_protocol {
 	 * hand over, else linux
 	 */
 	BOOT_AUTO,
-	BOOT_LINUX, /* 64-bit entry with a zero page: bzImage or ELF vmlinux */
+	BOOT_LINUX, /* entry with a zero page: bzImage or 64-bit ELF vmlinux */
 	BOOT_PVH,   /* 32-bit entry with an hvm_start_info: ELF with the note */
 	BOOT_FLAT,  /* raw image at LAYOUT_FLAT_IMAGE, started in real mode */
 };
@@ -52,14 +52,15 @@ struct boot_params {
 };
 
 enum boot_mode {
-	BOOT_MODE_REAL,	  /* CS = entry >> 4, IP = 0, DS..SS = CS */
-	BOOT_MODE_PROT32, /* flat 32-bit, paging off (PVH) */
-	BOOT_MODE_LONG64, /* flat 64-bit, identity-mapped first 4 GiB */
+	BOOT_MODE_REAL,	   /* CS = entry >> 4, IP = 0, DS..SS = CS */
+	BOOT_MODE_PROT32,  /* flat 32-bit, paging off (PVH): info in EBX */
+	BOOT_MODE_LINUX32, /* the same, Linux's way: info in ESI */
+	BOOT_MODE_LONG64,  /* flat 64-bit, identity-mapped first 4 GiB */
 };
 
 /*
  * Selectors of the GDT at LAYOUT_BOOT_GDT: flat segments that fit the mode,
- * where the 64-bit boot protocol wants __BOOT_CS and __BOOT_DS, and a busy
+ * where the boot protocols want __BOOT_CS and __BOOT_DS, and a busy
  * TSS. Not there in BOOT_MODE_REAL.
  */
 enum {
@@ -73,7 +74,7 @@ enum {
 struct boot_entry {
 	enum boot_mode mode;
 	gpa_t entry;
-	gpa_t info; /* zero page (RSI) or hvm_start_info (EBX); 0 for flat */
+	gpa_t info; /* zero page or hvm_start_info; 0 for flat */
 };
 
 /*

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * bzimage.c - a Linux bzImage by the 64-bit boot protocol.
+ * bzimage.c - a Linux bzImage by the 64-bit or 32-bit boot protocol.
  *
  * How it works. The file is a real-mode part of setup_sects + 1 sectors,
- * which is not needed, and the 64-bit kernel behind it. The kernel goes where
- * it likes to be (pref_address) and unpacks itself there; until init_size
- * bytes above that nothing else may lie. See the kernel's
- * Documentation/arch/x86/boot.rst.
+ * which is not needed, and the kernel behind it. The kernel goes where it
+ * likes to be (pref_address) and unpacks itself there; until init_size bytes
+ * above that nothing else may lie. A 64-bit kernel is entered in 64-bit mode,
+ * ZP_ENTRY_64 bytes above its start, a 32-bit one at its start. See the
+ * kernel's Documentation/arch/x86/boot.rst.
  */
 #include <errno.h>
 #include <string.h>
@@ -33,6 +34,11 @@ static int read_header(const struct boot_loader *l, struct zp_setup_header *h)
 	return boot_file_read(l, f, ZP_HEADER_AT, h, len);
 }
 
+static bool is_64bit(const struct zp_setup_header *h)
+{
+	return le16_get(h->xloadflags) & ZP_XLF_KERNEL_64;
+}
+
 static int check_protocol(const struct boot_loader *l,
 			  const struct zp_setup_header *h)
 {
@@ -48,17 +54,13 @@ static int check_protocol(const struct boot_loader *l,
 	if (!(h->loadflags & ZP_LOADED_HIGH))
 		return boot_fail(l, name, -ENOEXEC,
 				 "is a zImage, expected a bzImage");
-	if (!(le16_get(h->xloadflags) & ZP_XLF_KERNEL_64))
-		return boot_fail(l, name, -ENOEXEC,
-				 "is a 32-bit kernel (no XLF_KERNEL_64), "
-				 "expected x86-64");
 	if (end < offsetof(struct zp_page, hdr.handover_offset))
 		return boot_fail(l, name, -ENOEXEC,
 				 "damaged: its setup header ends at 0x%x", end);
 	return 0;
 }
 
-/* The file has all the header promises: *off and *len of the 64-bit part. */
+/* The file has all the header promises: *off and *len of the kernel in it. */
 static int find_code(const struct boot_loader *l,
 		     const struct zp_setup_header *h, uint64_t *off,
 		     uint64_t *len)
@@ -72,7 +74,7 @@ static int find_code(const struct boot_loader *l,
 	code = (sects + 1ull) * ZP_SECTOR;
 	/* syssize is rounded up, the file need not be. */
 	need = code + le32_get(h->syssize) * 16ull;
-	need = max_u64(need, code + ZP_ENTRY_64 + 16);
+	need = max_u64(need, code + (is_64bit(h) ? ZP_ENTRY_64 : 0) + 16);
 	need = max_u64(need, code + le32_get(h->payload_offset) +
 				     le32_get(h->payload_length));
 	if (f->size + 15 < need)
@@ -160,8 +162,8 @@ int boot_bzimage_load(struct boot_loader *l, struct boot_entry *out)
 		return err;
 
 	*out = (struct boot_entry){
-		.mode = BOOT_MODE_LONG64,
-		.entry = load + ZP_ENTRY_64,
+		.mode = is_64bit(&h) ? BOOT_MODE_LONG64 : BOOT_MODE_LINUX32,
+		.entry = is_64bit(&h) ? load + ZP_ENTRY_64 : load,
 		.info = LAYOUT_ZERO_PAGE,
 	};
 	return 0;

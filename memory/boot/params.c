@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * params.c - what Linux is told at its 64-bit entry point: zero page, memory
- * map, command line.
+ * params.c - what Linux is told at its entry point: zero page, memory map,
+ * command line.
  */
 #include <errno.h>
 #include <string.h>
@@ -49,7 +49,7 @@ static void fill_header(const struct boot_loader *l, struct zp_setup_header *h)
 	h->vid_mode = le16_put(ZP_VID_MODE_NORMAL);
 	h->type_of_loader = ZP_LOADER_UNDEFINED;
 	h->loadflags |= ZP_CAN_USE_HEAP;
-	/* Unused at the 64-bit entry point, but a loader has to set it. */
+	/* Unused at the entry points, but a loader has to set it. */
 	h->heap_end_ptr = le16_put(0xfe00);
 	h->ramdisk_image = le32_put((uint32_t)l->initrd);
 	h->ramdisk_size = le32_put((uint32_t)l->initrd_size);

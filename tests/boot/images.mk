@@ -6,6 +6,8 @@
 #   root.img                      a minimal Debian, ext4, 512 MiB
 #   generic/                      bzImage, lib/modules and initrd.gz again, of
 #                                 linux-image-amd64: the same root.img boots
+#   i386/686/ i386/686-pae/       the same of Debian's 32-bit kernels, with a
+#                                 32-bit busybox
 
 GUEST ?= $(if $(filter build%,$(O)),build,$(O))/guest
 GUEST_DRIVERS := virtio_mmio virtio_blk virtio-rng pvpanic-mmio
@@ -14,14 +16,17 @@ GUEST_DRIVERS := virtio_mmio virtio_blk virtio-rng pvpanic-mmio
 GENERIC_DRIVERS := $(GUEST_DRIVERS) ext4
 
 .PHONY: guest-images boot-images check-boot
+I386_KERNELS := 686 686-pae
 guest-images: $(addprefix $(GUEST)/,bzImage vmlinux initrd.gz root.img)
-boot-images: guest-images $(addprefix $(GUEST)/generic/,bzImage initrd.gz)
+boot-images: guest-images $(addprefix $(GUEST)/generic/,bzImage initrd.gz) \
+	$(I386_KERNELS:%=$(GUEST)/i386/%/initrd.gz)
 
-$(GUEST)/bzImage: tests/tools/fetch-kernel.sh
-	$(Q)$< $(@D)
+# Fetched once: another script is no reason to fetch again.
+$(GUEST)/bzImage: | tests/tools/fetch-kernel.sh
+	$(Q)$| $(@D)
 
-$(GUEST)/generic/bzImage: tests/tools/fetch-kernel.sh
-	$(Q)$< $(@D) linux-image-amd64
+$(GUEST)/generic/bzImage: | tests/tools/fetch-kernel.sh
+	$(Q)$| $(@D) linux-image-amd64
 
 $(GUEST)/vmlinux: tests/tools/extract-vmlinux.sh $(GUEST)/bzImage
 	$(call say,UNPACK,$@)$^ $@
@@ -41,6 +46,18 @@ $(GUEST)/generic/initrd.gz: tests/boot/mk-initrd.sh tests/boot/initrd-init \
 	$(call say,INITRD,$@)$< $(GUEST)/generic tests/boot/initrd-init $@ \
 	$(GUEST)/minivmm-exit $(GENERIC_DRIVERS)
 
+# Where the mirrors have none of it, the rest goes on, and the test says so.
+$(GUEST)/i386/%/bzImage: | tests/tools/fetch-kernel.sh
+	$(Q)$| $(@D) linux-image-$* i386 || rm -f $@
+
+$(GUEST)/i386/busybox: | tests/tools/fetch-busybox.sh
+	$(Q)$| $@ i386 || rm -f $@
+
+$(GUEST)/i386/%/initrd.gz: tests/boot/mk-initrd.sh tests/boot/initrd-init \
+		$(GUEST)/i386/busybox $(GUEST)/i386/%/bzImage
+	$(call say,INITRD,$@)BUSYBOX=$(GUEST)/i386/busybox \
+	$< $(@D) tests/boot/initrd-init $@ virtio_mmio virtio_blk || rm -f $@
+
 # Half a minute and some 60 packages: not made again for a new kernel.
 $(GUEST)/rootfs.tar: tests/boot/mk-rootfs.sh
 	$(call say,DEBIAN,$@ (takes half a minute))mkdir -p $(@D) && $< $@
@@ -50,7 +67,7 @@ $(GUEST)/root.img: tests/boot/mk-disk.sh tests/boot/root-init \
 		$(GUEST)/rootfs.tar $(GUEST)/minivmm-exit
 	$(call say,DISK,$@)$< $(GUEST)/rootfs.tar $(GUEST)/minivmm-exit $@
 
-boot_tests := tests/boot/interp.sh
+boot_tests := tests/boot/interp.sh tests/boot/i386.sh
 
 # ONLY=pattern runs some of its parts only.
 check-boot: $(O)/minivmm boot-images

@@ -258,4 +258,8 @@ fi
 times >"$scratch/times"
 echo "# all of it took $SECONDS s; user and system:" \
 	"$(tail -n 1 "$scratch/times")"
+if [ $checks -eq 0 ]; then
+	echo "nothing here matches ONLY=$only"
+	exit 77
+fi
 echo "1..$checks"

@@ -5,7 +5,7 @@
 #
 # Needs no root: device nodes come from the kernel's devtmpfs, and the kernel
 # brings a /dev/console of its own until that is mounted. OUT is compressed
-# when its name ends in .gz.
+# when its name ends in .gz. BUSYBOX=FILE: not this machine's busybox.
 set -eu
 PATH=$PATH:/usr/sbin:/sbin
 
@@ -46,7 +46,7 @@ add_modules() {
 add_busybox() {
 	local applet
 
-	cp "$(command -v busybox)" "$tmp/bin/busybox"
+	cp "${BUSYBOX:-$(command -v busybox)}" "$tmp/bin/busybox"
 	busybox --list | while read -r applet; do
 		[ "$applet" = busybox ] || ln -s busybox "$tmp/bin/$applet"
 	done
@@ -62,7 +62,7 @@ trap 'rm -rf "$tmp"' EXIT
 mkdir -p "$tmp"/{bin,dev,modules,proc,root,run,sys,tmp}
 ln -s bin "$tmp/sbin"
 add_busybox
-cp "${programs[@]}" "$tmp/bin/"
+[ ${#programs[@]} -eq 0 ] || cp "${programs[@]}" "$tmp/bin/"
 add_modules "${modules[@]}"
 install -m 755 "$init" "$tmp/init"
 case $out in

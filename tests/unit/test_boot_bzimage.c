@@ -47,6 +47,21 @@ static void bzimage_loads_where_it_prefers_and_enters_at_0x200(void **state)
 	guest_free(&g);
 }
 
+static void bzimage_of_a_32_bit_kernel_is_entered_at_its_start(void **state)
+{
+	struct tiny_bzimage b = image();
+	struct boot_guest g;
+
+	(void)state;
+	b.h.xloadflags = le16_put(0);
+	g = guest(64 * MIB, &b);
+	guest_loads(&g);
+	assert_int_equal(g.entry.mode, BOOT_MODE_LINUX32);
+	assert_int_equal(g.entry.entry, 16 * MIB);
+	assert_int_equal(g.entry.info, LAYOUT_ZERO_PAGE);
+	guest_free(&g);
+}
+
 static void bzimage_with_low_preference_is_moved_above_1_mib(void **state)
 {
 	struct tiny_bzimage b = image();
@@ -177,6 +192,20 @@ static void gdt_has_the_selectors_of_the_64_bit_protocol(void **state)
 	assert_int_equal(entry_at(&g, LAYOUT_BOOT_GDT), 0);
 	assert_true(entry_at(&g, LAYOUT_BOOT_GDT + 0x10) == 0x00af9b000000ffff);
 	assert_true(entry_at(&g, LAYOUT_BOOT_GDT + 0x18) == 0x00cf93000000ffff);
+	guest_free(&g);
+}
+
+static void gdt_of_a_32_bit_kernel_has_32_bit_code(void **state)
+{
+	struct tiny_bzimage b = image();
+	struct boot_guest g;
+
+	(void)state;
+	b.h.xloadflags = le16_put(0);
+	g = guest(64 * MIB, &b);
+	guest_loads(&g);
+	assert_true(entry_at(&g, LAYOUT_BOOT_GDT + 0x10) == 0x00cf9b000000ffff);
+	assert_int_equal(entry_at(&g, LAYOUT_PAGE_TABLES), 0);
 	guest_free(&g);
 }
 
@@ -350,11 +379,6 @@ static void make_zimage(struct tiny_bzimage *b)
 	b->h.loadflags = 0;
 }
 
-static void make_32bit(struct tiny_bzimage *b)
-{
-	b->h.xloadflags = le16_put(0);
-}
-
 static void shorten_header(struct tiny_bzimage *b)
 {
 	b->h.jump_len = 0x40;
@@ -392,7 +416,6 @@ static void bzimage_that_is_wrong_is_refused_in_words(void **state)
 	(void)state;
 	assert_damage(make_old, "boot protocol 2.11 is too old, expected 2.12");
 	assert_damage(make_zimage, "foo: is a zImage, expected a bzImage");
-	assert_damage(make_32bit, "is a 32-bit kernel (no XLF_KERNEL_64)");
 	assert_damage(shorten_header, "its setup header ends at 0x242");
 	assert_damage(promise_more,
 		      "truncated: 3088 bytes expected, the file has 3072");
@@ -501,12 +524,14 @@ static void kernel_of_a_distribution_loads(void **state)
 
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(bzimage_loads_where_it_prefers_and_enters_at_0x200),
+	cmocka_unit_test(bzimage_of_a_32_bit_kernel_is_entered_at_its_start),
 	cmocka_unit_test(bzimage_with_low_preference_is_moved_above_1_mib),
 	cmocka_unit_test(zero_page_has_what_the_protocol_asks_for),
 	cmocka_unit_test(e820_of_a_small_guest_has_three_ranges),
 	cmocka_unit_test(e820_of_64_gib_goes_on_above_4_gib),
 	cmocka_unit_test(page_tables_map_4_gib_one_to_one),
 	cmocka_unit_test(gdt_has_the_selectors_of_the_64_bit_protocol),
+	cmocka_unit_test(gdt_of_a_32_bit_kernel_has_32_bit_code),
 	cmocka_unit_test(initrd_lies_page_aligned_at_the_end_of_low_ram),
 	cmocka_unit_test(initrd_stays_below_initrd_addr_max),
 	cmocka_unit_test(initrd_that_does_not_fit_above_the_kernel_is_refused),

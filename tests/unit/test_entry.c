@@ -154,6 +154,23 @@ static void pvh_entry_is_flat_32_bit_code_without_paging(void **state)
 	assert_int_equal(st->seg[CPU_TR].access, 0x8b);
 }
 
+static void linux32_entry_is_flat_32_bit_code_with_the_page_in_esi(void **state)
+{
+	struct cpu_state *st = entered(BOOT_MODE_LINUX32, 0x1000000, 0x7000);
+
+	(void)state;
+	assert_int_equal(st->cr0, 0x11);
+	assert_int_equal(st->rip, 0x1000000);
+	assert_int_equal(st->gpr[CPU_RSI], 0x7000);
+	assert_int_equal(st->gpr[CPU_RBX] | st->gpr[CPU_RBP] | st->gpr[CPU_RDI],
+			 0);
+	assert_int_equal(st->seg[CPU_CS].selector, 0x10);
+	assert_int_equal(st->seg[CPU_CS].access, 0xc09b);
+	assert_int_equal(st->seg[CPU_DS].selector, 0x18);
+	assert_int_equal(st->seg[CPU_SS].selector, 0x18);
+	assert_int_equal(st->rflags, 2);
+}
+
 static void flat_entry_is_real_mode_in_its_own_segment(void **state)
 {
 	struct cpu_state *st = entered(BOOT_MODE_REAL, LAYOUT_FLAT_IMAGE, 0);
@@ -192,6 +209,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(only_the_first_cpu_runs_and_is_the_bsp),
 	cmocka_unit_test(long_entry_is_flat_64_bit_code_with_paging),
 	cmocka_unit_test(pvh_entry_is_flat_32_bit_code_without_paging),
+	cmocka_unit_test(
+		linux32_entry_is_flat_32_bit_code_with_the_page_in_esi),
 	cmocka_unit_test(flat_entry_is_real_mode_in_its_own_segment),
 	cmocka_unit_test(entry_finds_what_firmware_leaves_behind),
 };

@@ -227,6 +227,10 @@ void x86_entry_state(struct cpu_state *st, const struct boot_entry *entry)
 		enter_flat(st, entry, CPU_SEG_DB);
 		st->gpr[CPU_RBX] = entry->info;
 		break;
+	case BOOT_MODE_LINUX32:
+		enter_flat(st, entry, CPU_SEG_DB);
+		st->gpr[CPU_RSI] = entry->info;
+		break;
 	case BOOT_MODE_LONG64:
 		enter_long64(st, entry);
 		break;
