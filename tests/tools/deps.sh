@@ -7,7 +7,7 @@
 set -eu
 
 build=(gcc libc6-dev make pkg-config libfdt-dev liburing-dev libinih-dev
-	libxxhash-dev)
+	libxxhash-dev libslirp-dev)
 # mmdebstrap needs uidmap to work without root, mke2fs -d needs fakeroot.
 demo=(mmdebstrap uidmap fakeroot debian-archive-keyring
 	e2fsprogs busybox-static lz4 cpio kmod)
