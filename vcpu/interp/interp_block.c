@@ -13,7 +13,7 @@
  * Blocks lie one after the other in an arena; when it is full, all are
  * forgotten at once.
  *
- * Most jumps of 64-bit code are found without a look at the TLB, in a cache by
+ * Most jumps of 64-bit and of flat 32-bit code are found without a look at the TLB, in a cache by
  * linear address. Its entries are of one generation of the TLB; what changes
  * translations without a new one forgets them all.
  *
@@ -251,10 +251,17 @@ static const struct interp_block *find_by_gpa(struct interp_vcpu *v)
 	return make(v, code, gpa);
 }
 
-/* Never 0; other modes have segments, so RIP does not say enough. */
+/* Never 0. */
 static uint64_t jump_key(const struct x86_cpu *cpu)
 {
-	return cpu->tlb_gen | (uint64_t)(cpu->cpl == 3) << 12;
+	return cpu->tlb_gen | (uint64_t)(cpu->cpl == 3) << 12 |
+	       (uint64_t)cpu->mode << 13;
+}
+
+/* Else it takes the code segment to know what is executed at RIP. */
+static bool rip_says_all(const struct x86_cpu *cpu)
+{
+	return cpu->mode == X86_MODE_64 || cpu->flat >> CPU_CS & 1;
 }
 
 const struct interp_block *interp_block_find(struct interp_vcpu *v)
@@ -265,7 +272,7 @@ const struct interp_block *interp_block_find(struct interp_vcpu *v)
 		&v->blocks.jump[(cpu->rip ^ cpu->rip >> 12) % INTERP_JUMPS];
 	const struct interp_block *block;
 
-	if (X86_UNLIKELY(cpu->mode != X86_MODE_64))
+	if (X86_UNLIKELY(!rip_says_all(cpu)))
 		return find_by_gpa(v);
 	if (X86_LIKELY(j->rip == cpu->rip && j->key == jump_key(cpu) &&
 		       is_alive(c, j->block)))

@@ -50,6 +50,28 @@ static uint8_t cpl_of(const struct x86_cpu *cpu)
 	return cpu->st.seg[CPU_SS].access >> 5 & 3;
 }
 
+/* Data to be read and written, from 0 to 4 GiB. Code, for jumps: the same. */
+static bool is_flat(const struct cpu_segment *s, bool code)
+{
+	const uint16_t want = CPU_SEG_P | CPU_SEG_S | (code ? 0x8 : 0x2);
+
+	return !s->base && s->limit == UINT32_MAX &&
+	       (s->access & (want | (code ? 0 : 0xc))) == want;
+}
+
+/* Only 32-bit code is worth it. */
+static uint8_t flat_segments(const struct x86_cpu *cpu)
+{
+	unsigned int i, flat = 0;
+
+	if (cpu->mode != X86_MODE_32)
+		return 0;
+	for (i = 0; i <= CPU_GS; i++)
+		if (is_flat(&cpu->st.seg[i], i == CPU_CS))
+			flat |= 1u << i;
+	return (uint8_t)flat;
+}
+
 void x86_update_mode(struct x86_cpu *cpu)
 {
 	unsigned int i;
@@ -63,6 +85,7 @@ void x86_update_mode(struct x86_cpu *cpu)
 	else
 		cpu->stack_size =
 			cpu->st.seg[CPU_SS].access & CPU_SEG_DB ? 4 : 2;
+	cpu->flat = flat_segments(cpu);
 	for (i = 0; i <= CPU_GS; i++)
 		cpu->seg_base[i] = cpu->mode == X86_MODE_64 && i < CPU_FS
 					   ? 0

@@ -200,6 +200,7 @@ struct x86_cpu {
 	uint8_t mode;	    /* enum x86_mode, of the code segment */
 	uint8_t stack_size; /* 2, 4 or 8 */
 	uint8_t cpl;
+	uint8_t flat;	/* legacy modes: bit per segment, see x86_lin() */
 	bool long_mode; /* EFER.LMA */
 	bool watch;	/* data breakpoints: every access goes the slow way */
 	bool halted;

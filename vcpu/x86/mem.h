@@ -78,6 +78,17 @@ X86_INLINE uint64_t x86_ea(const struct x86_cpu *cpu, const struct x86_insn *in)
 					  : (uint16_t)ea;
 }
 
+/*
+ * Do checks of [off, off + size) in @seg come to nothing, and is the linear
+ * address the offset? So it is for all data of the usual 32-bit kernels.
+ */
+X86_INLINE bool x86_is_flat(const struct x86_cpu *cpu, unsigned int seg,
+			    uint64_t off, unsigned int size)
+{
+	return cpu->flat >> seg & 1 && seg != CPU_CS &&
+	       off <= UINT32_MAX - (size - 1);
+}
+
 /* The linear address of the memory operand, @size bytes. */
 X86_INLINE uint64_t x86_lin(struct x86_cpu *cpu, const struct x86_insn *in,
 			    unsigned int size, bool write)
@@ -86,6 +97,8 @@ X86_INLINE uint64_t x86_lin(struct x86_cpu *cpu, const struct x86_insn *in,
 
 	if (X86_LIKELY(!(in->flags & X86_F_LEGACY)))
 		return ea + cpu->seg_base[in->seg];
+	if (X86_LIKELY(x86_is_flat(cpu, in->seg, ea, size)))
+		return ea;
 	return x86_seg_lin(cpu, in->seg, ea, size, write);
 }
 

@@ -16,7 +16,10 @@ uint64_t x86_stack_lin(struct x86_cpu *cpu, uint64_t rsp, unsigned int size,
 {
 	if (cpu->mode == X86_MODE_64)
 		return rsp;
-	return x86_seg_lin(cpu, CPU_SS, mask_sp(cpu, rsp), size, write);
+	rsp = mask_sp(cpu, rsp);
+	if (X86_LIKELY(x86_is_flat(cpu, CPU_SS, rsp, size)))
+		return rsp;
+	return x86_seg_lin(cpu, CPU_SS, rsp, size, write);
 }
 
 void x86_add_rsp(struct x86_cpu *cpu, int64_t n)
