@@ -90,7 +90,8 @@ static void differ_mxcsr(struct differ *d, unsigned int vector, uint64_t n,
 /*
  * AMD's CPUs keep FOP, FIP and FDP of instructions that left an unmasked
  * exception only (APM 5, "FXSAVE"); Intel's of all. FDP is undefined
- * after an instruction without a memory operand (SDM 1 §8.1.8).
+ * after an instruction without a memory operand (SDM 1 §8.1.8). Of FIP not
+ * all of 64 bits are kept.
  */
 static void differ_fx(struct differ *d, unsigned int vector, const uint8_t *n,
 		      const uint8_t *s)
@@ -101,7 +102,7 @@ static void differ_fx(struct differ *d, unsigned int vector, const uint8_t *n,
 	} field[] = {
 		{ "fcw", X86_FX_FCW, 2 }, { "fsw", X86_FX_FSW, 2 },
 		{ "ftw", X86_FX_FTW, 1 }, { "fop", X86_FX_FOP, 2 },
-		{ "fip", X86_FX_FIP, 8 }, { "fdp", X86_FX_FDP, 8 },
+		{ "fip", X86_FX_FIP, 7 }, { "fdp", X86_FX_FDP, 8 },
 	};
 	bool pointers = fx_field(n, X86_FX_FSW, 2) & 0x80;
 	unsigned int i;

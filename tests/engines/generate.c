@@ -574,13 +574,6 @@ static bool mxcsr_allowed(const struct draft *d, uint64_t at)
 	return !(soft_peek(d->s, at, 4) & 0x20000);
 }
 
-static bool popf_allowed(const struct draft *d)
-{
-	uint64_t sp = cpu_of(d)->reg[CPU_RSP];
-
-	return !(soft_peek(d->s, sp, 4) & X86_FL_AC);
-}
-
 /* From memory: whether a pending #MF comes first depends on the vendor. */
 static bool is_cvtpi2ps(const struct x86_insn *in)
 {
@@ -622,10 +615,10 @@ static bool allowed(struct draft *d)
 		return in->size != 2 || n <= 16;
 	case X86_OP_sse:
 		return !is_cvtpi2ps(in) && dot_product_allowed(d);
+	case X86_OP_movsxd: /* SDM 2B "MOVSXD": m16; AMD's read m32 */
+		return in->size != 2 || !x86_is_mem(in);
 	case X86_OP_popa: /* registers it loaded before a fault */
 		return is_mapped(cpu->reg[CPU_RSP], 8u * in->size);
-	case X86_OP_popf:
-		return popf_allowed(d);
 	case X86_OP_xsave:
 	case X86_OP_xrstor:
 		return xsave_allowed(d) &&
@@ -838,6 +831,8 @@ static void make_regs(struct rng *r, struct diff_regs *regs, enum x86_mode mode)
 		regs->rflags |= X86_FL_DF;
 	if (rng_chance(r, 5))
 		regs->rflags |= X86_FL_ID;
+	if (rng_chance(r, 12))
+		regs->rflags |= X86_FL_AC;
 	if (mode != X86_MODE_64)
 		for (i = 0; i < 16; i++)
 			regs->gpr[i] = (uint32_t)regs->gpr[i];

@@ -525,7 +525,9 @@ static void check_cpu(const struct fuzz *f, const struct interp_vcpu *v)
 	require(cpu->reg[X86_REG_ZERO] == 0 &&
 		cpu->seg_base[X86_SEG_FLAT] == 0);
 	require(cpu->mode <= X86_MODE_64 && cpu->cpl <= 3 &&
-		cpu->tlb == cpu->tlb_set[cpu->cpl == 3]);
+		cpu->align == (cpu->cpl == 3 && cpu->rflags & X86_FL_AC &&
+			       cpu->st.cr0 & X86_CR0_AM) &&
+		(cpu->align || cpu->tlb == cpu->tlb_set[cpu->cpl == 3]));
 	check_tlb(f, cpu);
 }
 

@@ -673,6 +673,62 @@ static void stack_faults_are_ss_and_others_gp(void **state)
 	assert_int_equal(run(b), X86_SS);
 }
 
+/* mov eax, [rbx] at @at with these bits; the vector, or -1. */
+static int load_unaligned(struct bench *b, uint64_t at, uint64_t cr0,
+			  uint64_t rflags, bool user)
+{
+	reset_cpu(b);
+	b->cpu->st.cr0 |= cr0;
+	b->cpu->rflags |= rflags;
+	b->cpu->reg[CPU_RBX] = at;
+	if (user)
+		to_user(b);
+	else
+		x86_update_mode(b->cpu);
+	CODE_IS(b, "\x8b\x03\x0f\x0b"); /* and ud2 */
+	return run(b);
+}
+
+static void misaligned_loads_raise_ac_at_cpl_3_with_am_and_ac(void **state)
+{
+	const uint64_t at = USER_STACK + 0x101;
+	struct bench *b = *state;
+
+	assert_int_equal(load_unaligned(b, at, X86_CR0_AM, X86_FL_AC, true),
+			 X86_AC);
+	assert_int_equal(frame_at(b, RSP0 - 48).rip, 0); /* the error code */
+	assert_int_equal(frame_at(b, RSP0 - 40).rip, USER_CODE);
+	assert_int_equal(load_unaligned(b, at + 3, X86_CR0_AM, X86_FL_AC, true),
+			 X86_UD);
+	assert_int_equal(load_unaligned(b, at, 0, X86_FL_AC, true), X86_UD);
+	assert_int_equal(load_unaligned(b, at, X86_CR0_AM, 0, true), X86_UD);
+	assert_int_equal(load_unaligned(b, at, X86_CR0_AM, X86_FL_AC, false),
+			 X86_UD);
+}
+
+static void popf_switches_alignment_checks(void **state)
+{
+	struct bench *b = *state;
+
+	b->cpu->st.cr0 |= X86_CR0_AM;
+	to_user(b);
+	b->cpu->reg[CPU_RBX] = USER_STACK + 1;
+	put(b, USER_STACK, X86_FL_AC | 2);
+	put(b, USER_STACK + 8, 2);
+	/* mov eax, [rbx]; popf; mov eax, [rbx] */
+	CODE_IS(b, "\x8b\x03\x9d\x8b\x03");
+	assert_int_equal(run(b), X86_AC);
+	assert_int_equal(frame_at(b, RSP0 - 40).rip, USER_CODE + 3);
+
+	reset_cpu(b);
+	b->cpu->st.cr0 |= X86_CR0_AM;
+	to_user(b);
+	b->cpu->reg[CPU_RBX] = USER_STACK + 1;
+	/* popf; popf; mov eax, [rbx]; ud2 */
+	CODE_IS(b, "\x9d\x9d\x8b\x03\x0f\x0b");
+	assert_int_equal(run(b), X86_UD);
+}
+
 static void tlb_forgets_what_invlpg_and_cr3_say(void **state)
 {
 	struct bench *b = *state;
@@ -738,6 +794,8 @@ static const struct CMUnitTest tests[] = {
 	TEST(control_registers_refuse_what_is_reserved),
 	TEST(msrs_refuse_bad_values_and_unknown_names),
 	TEST(stack_faults_are_ss_and_others_gp),
+	TEST(misaligned_loads_raise_ac_at_cpl_3_with_am_and_ac),
+	TEST(popf_switches_alignment_checks),
 	TEST(tlb_forgets_what_invlpg_and_cr3_say),
 	TEST(state_survives_a_round_trip),
 };

@@ -72,6 +72,17 @@ static uint8_t flat_segments(const struct x86_cpu *cpu)
 	return (uint8_t)flat;
 }
 
+/* SDM 3A §6.15, "Alignment Check Exception"; no translation fits an address
+ * in the empty set, so that all accesses are checked. */
+void x86_update_align(struct x86_cpu *cpu)
+{
+	static const struct x86_tlb_entry empty[X86_TLB_SIZE];
+
+	cpu->align = cpu->cpl == 3 && cpu->rflags & X86_FL_AC &&
+		     cpu->st.cr0 & X86_CR0_AM;
+	cpu->tlb = cpu->align ? empty : cpu->tlb_set[cpu->cpl == 3];
+}
+
 void x86_update_mode(struct x86_cpu *cpu)
 {
 	unsigned int i;
@@ -79,7 +90,7 @@ void x86_update_mode(struct x86_cpu *cpu)
 	cpu->long_mode = cpu->st.efer & X86_EFER_LMA;
 	cpu->mode = mode_of(cpu);
 	cpu->cpl = cpl_of(cpu);
-	cpu->tlb = cpu->tlb_set[cpu->cpl == 3];
+	x86_update_align(cpu);
 	if (cpu->mode == X86_MODE_64)
 		cpu->stack_size = 8;
 	else

@@ -194,7 +194,7 @@ struct x86_cpu {
 	uint64_t flag_aux;
 	uint64_t rflags; /* all others, X86_FL_ONE included */
 	uint64_t seg_base[X86_NR_BASES];
-	struct x86_tlb_entry *tlb; /* the set of the current CPL */
+	const struct x86_tlb_entry *tlb; /* the set of the current CPL */
 	uint64_t tlb_gen;
 	const struct x86_insn *cur;
 	uint8_t mode;	    /* enum x86_mode, of the code segment */
@@ -203,6 +203,7 @@ struct x86_cpu {
 	uint8_t flat;	/* legacy modes: bit per segment, see x86_lin() */
 	bool long_mode; /* EFER.LMA */
 	bool watch;	/* data breakpoints: every access goes the slow way */
+	bool align;	/* so it does here, for #AC */
 	bool halted;
 	bool shutdown;		/* triple fault */
 	uint8_t delivering;	/* exception under delivery + 1, or 0 */
@@ -249,6 +250,9 @@ void x86_cpu_store(struct x86_cpu *cpu, struct cpu_state *st);
  * size, bases and the TLB set again.
  */
 void x86_update_mode(struct x86_cpu *cpu);
+
+/* Only RFLAGS.AC did. */
+void x86_update_align(struct x86_cpu *cpu);
 
 /* DR7 changed: data breakpoints need every access to go the slow way. */
 void x86_update_watch(struct x86_cpu *cpu);

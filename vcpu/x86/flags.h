@@ -159,8 +159,12 @@ static inline uint64_t x86_get_rflags(const struct x86_cpu *cpu)
 /* All of RFLAGS; callers check who may change what. */
 static inline void x86_set_rflags(struct x86_cpu *cpu, uint64_t fl)
 {
+	uint64_t old = cpu->rflags;
+
 	cpu->rflags = (fl & ~X86_FL_STATUS) | X86_FL_ONE;
 	x86_set_status_flags(cpu, fl);
+	if (X86_UNLIKELY((old ^ fl) & X86_FL_AC))
+		x86_update_align(cpu);
 }
 
 /* SDM 1, appendix B: the condition in an opcode's low four bits. */

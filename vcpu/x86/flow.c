@@ -69,8 +69,10 @@ void x86_do_call_ind(struct x86_cpu *cpu, const struct x86_insn *in)
 	uint64_t to = x86_rm_get(cpu, in, in->size);
 
 	/* A push that faults comes first. */
-	if (!(in->flags & X86_F_LEGACY) && !x86_canonical(to))
+	if (!(in->flags & X86_F_LEGACY) && !x86_canonical(to)) {
+		x86_need_align(cpu, cpu->reg[CPU_RSP] - in->size, in->size);
 		x86_probe_write(cpu, cpu->reg[CPU_RSP] - in->size, in->size);
+	}
 	to = checked_target(cpu, in, to);
 	x86_push(cpu, x86_next_ip(cpu, in), in->size);
 	cpu->rip = to;

@@ -190,6 +190,12 @@ static bool is_fisttp(const struct x86_insn *in)
 	       in->opcode > 0xda && in->opcode & 1;
 }
 
+/* SDM 3A, table 6-7 */
+static unsigned int alignment(const struct x86_insn *in, unsigned int size)
+{
+	return size == 10 ? 8 : size < 14 ? size : in->size == 2 ? 2 : 4;
+}
+
 void x86_do_x87(struct x86_cpu *cpu, const struct x86_insn *in)
 {
 	struct x86_thunk_args a;
@@ -211,6 +217,7 @@ void x86_do_x87(struct x86_cpu *cpu, const struct x86_insn *in)
 		k.modrm &= 0x38;
 		k.prefix = in->size == 2 && m.size >= 14 ? 0x66 : 0;
 		lin = x86_lin(cpu, in, m.size, m.store);
+		x86_need_align(cpu, lin, alignment(in, m.size));
 		if (m.store)
 			x86_probe_write(cpu, lin, m.size);
 		else
@@ -271,6 +278,9 @@ static uint64_t state_lin(struct x86_cpu *cpu, const struct x86_insn *in,
 {
 	uint64_t lin = x86_lin(cpu, in, size, write);
 
+	/* SDM 2A, "FXSAVE": which of the two it is, is the CPU's choice. */
+	if (align == 16)
+		x86_need_align(cpu, lin, 4);
 	if (lin & (align - 1))
 		x86_raise_error(cpu, X86_GP, 0);
 	return lin;

@@ -170,6 +170,12 @@ static void check_watch(struct x86_cpu *cpu, uint64_t lin, unsigned int size,
 	}
 }
 
+_Noreturn void x86_raise_align(struct x86_cpu *cpu, uint64_t lin)
+{
+	check_canonical(cpu, lin);
+	x86_raise_error(cpu, X86_AC, 0);
+}
+
 static uint64_t read_any(struct x86_cpu *cpu, uint64_t lin, unsigned int size,
 			 bool user)
 {
@@ -209,12 +215,14 @@ static void write_any(struct x86_cpu *cpu, uint64_t lin, unsigned int size,
 
 uint64_t x86_read_slow(struct x86_cpu *cpu, uint64_t lin, unsigned int size)
 {
+	x86_need_align(cpu, lin, size);
 	return read_any(cpu, lin, size, is_user(cpu));
 }
 
 void x86_write_slow(struct x86_cpu *cpu, uint64_t lin, unsigned int size,
 		    uint64_t val)
 {
+	x86_need_align(cpu, lin, size);
 	write_any(cpu, lin, size, val, is_user(cpu));
 }
 
@@ -236,6 +244,7 @@ void *x86_write_ptr_slow(struct x86_cpu *cpu, uint64_t lin, unsigned int size)
 	gpa_t gpa;
 	void *p;
 
+	x86_need_align(cpu, lin, size);
 	if (X86_UNLIKELY(cpu->watch))
 		check_watch(cpu, lin, size, true);
 	if (first < size)

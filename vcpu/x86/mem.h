@@ -23,6 +23,9 @@
 #include "vcpu/x86/cpu.h"
 #include "vcpu/x86/flags.h"
 
+/* For x86_need_align() */
+_Noreturn void x86_raise_align(struct x86_cpu *cpu, uint64_t lin);
+
 /* The slow ways; @size 1 to 8. Raise #PF, #GP, #SS. */
 uint64_t x86_read_slow(struct x86_cpu *cpu, uint64_t lin, unsigned int size);
 void x86_write_slow(struct x86_cpu *cpu, uint64_t lin, unsigned int size,
@@ -37,6 +40,18 @@ void *x86_write_ptr_slow(struct x86_cpu *cpu, uint64_t lin, unsigned int size);
 uint64_t x86_sys_read(struct x86_cpu *cpu, uint64_t lin, unsigned int size);
 void x86_sys_write(struct x86_cpu *cpu, uint64_t lin, unsigned int size,
 		   uint64_t val);
+
+/*
+ * #AC when alignment is checked and @lin is not a multiple of @align. Like
+ * hosts, before any page fault. x86_read() and x86_write() do this themselves,
+ * for their size; what follows here does not.
+ */
+X86_INLINE void x86_need_align(struct x86_cpu *cpu, uint64_t lin,
+			       unsigned int align)
+{
+	if (X86_UNLIKELY(cpu->align && lin & (align - 1)))
+		x86_raise_align(cpu, lin);
+}
 
 /* Bytes; @len at most 4096. A write faults before anything is written. */
 void x86_read_bytes(struct x86_cpu *cpu, uint64_t lin, void *buf,
@@ -102,8 +117,8 @@ X86_INLINE uint64_t x86_lin(struct x86_cpu *cpu, const struct x86_insn *in,
 	return x86_seg_lin(cpu, in->seg, ea, size, write);
 }
 
-X86_INLINE struct x86_tlb_entry *x86_tlb_slot(const struct x86_cpu *cpu,
-					      uint64_t lin)
+X86_INLINE const struct x86_tlb_entry *x86_tlb_slot(const struct x86_cpu *cpu,
+						    uint64_t lin)
 {
 	return &cpu->tlb[lin / X86_PAGE % X86_TLB_SIZE];
 }

@@ -401,10 +401,12 @@ static void store_table(struct x86_cpu *cpu, const struct x86_insn *in,
 {
 	unsigned int wide = in->flags & X86_F_CODE64 ? 8 : 4;
 	uint64_t lin = x86_lin(cpu, in, 2 + wide, true);
+	uint8_t bytes[10];
 
-	x86_probe_write(cpu, lin, 2 + wide);
-	x86_write(cpu, lin, 2, t->limit);
-	x86_write(cpu, lin + 2, wide, t->base);
+	x86_need_align(cpu, lin, 4);
+	memcpy(bytes, &t->limit, 2);
+	memcpy(bytes + 2, &t->base, wide);
+	x86_write_bytes(cpu, lin, bytes, 2 + wide);
 }
 
 static void load_table(struct x86_cpu *cpu, const struct x86_insn *in,

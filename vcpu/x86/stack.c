@@ -125,7 +125,7 @@ static uint64_t frame_read(struct x86_cpu *cpu, uint64_t bp, unsigned int size)
 /* SDM 2, "ENTER": copies @level - 1 frame pointers, then its own. */
 void x86_do_enter(struct x86_cpu *cpu, const struct x86_insn *in)
 {
-	uint64_t rsp = cpu->reg[CPU_RSP], rbp = cpu->reg[CPU_RBP], frame;
+	uint64_t rsp = cpu->reg[CPU_RSP], rbp = cpu->reg[CPU_RBP], frame, top;
 	unsigned int level = in->sel & 31, size = in->size, i;
 
 	rsp -= size;
@@ -144,7 +144,9 @@ void x86_do_enter(struct x86_cpu *cpu, const struct x86_insn *in)
 	}
 	rsp -= in->imm;
 	/* The new top must be writable: the fault is ENTER's. */
-	x86_probe_write(cpu, x86_stack_lin(cpu, rsp, size, true), size);
+	top = x86_stack_lin(cpu, rsp, size, true);
+	x86_need_align(cpu, top, size);
+	x86_probe_write(cpu, top, size);
 	x86_reg_set(cpu, CPU_RBP, frame, size);
 	x86_reg_set(cpu, CPU_RSP, rsp, cpu->stack_size);
 }

@@ -112,7 +112,9 @@ static bool can_batch(const struct x86_cpu *cpu, const struct x86_insn *in,
 		      uint64_t n)
 {
 	return n > 1 && !(cpu->rflags & (X86_FL_DF | X86_FL_TF)) &&
-	       !cpu->watch && in->asize == 8;
+	       !cpu->watch &&
+	       (in->asize == 8 ||
+		(cpu->flat >> CPU_ES & 1 && cpu->flat >> in->seg & 1));
 }
 
 /* Host address for reading, or NULL when the TLB does not have it. */
@@ -222,6 +224,7 @@ static uint64_t ins_step(struct x86_cpu *cpu, const struct x86_insn *in,
 	uint64_t to = target(cpu, in, true);
 
 	(void)n;
+	x86_need_align(cpu, to, in->size);
 	x86_probe_write(cpu, to, in->size);
 	x86_write(cpu, to, in->size,
 		  bus_read(cpu->bus, BUS_PIO, (uint16_t)cpu->reg[CPU_RDX],

@@ -47,6 +47,7 @@ static void find_memory(struct job *j)
 	j->lin = x86_lin(j->cpu, j->in, j->mem, store);
 	if (v->flags & X86_VEC_ALIGN && j->mem == 16 && j->lin & 15)
 		x86_raise_error(j->cpu, X86_GP, 0);
+	x86_need_align(j->cpu, j->lin, j->mem);
 	if (!store)
 		x86_read_bytes(j->cpu, j->lin, j->args->mem, j->mem);
 }
@@ -232,6 +233,7 @@ static void move16(struct x86_cpu *cpu, const struct x86_insn *in,
 	lin = x86_lin(cpu, in, 16, store);
 	if (v->flags & X86_VEC_ALIGN && lin & 15)
 		x86_raise_error(cpu, X86_GP, 0);
+	x86_need_align(cpu, lin, 16);
 	if (store) {
 		memcpy(word, reg, 16);
 		/* The second half may lie in a page that faults. */
@@ -310,6 +312,7 @@ void x86_do_maskmov(struct x86_cpu *cpu, const struct x86_insn *in)
 	data = xmm ? x86_xmm(cpu, in->reg) : x86_mmx(cpu, in->reg & 7);
 	mask = xmm ? x86_xmm(cpu, in->rm) : x86_mmx(cpu, in->rm & 7);
 	at.base = CPU_RDI;
+	x86_need_align(cpu, x86_lin(cpu, &at, n, true), 8);
 	x86_probe_write(cpu, x86_lin(cpu, &at, n, true), n);
 	for (i = 0; i < n; i++, at.disp++)
 		if (mask[i] & 0x80)
