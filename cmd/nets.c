@@ -7,20 +7,62 @@
  */
 #include "cmd/nets.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 
 #include "base/checked.h"
 #include "config/config.h"
 #include "virtio/backend/net.h"
+#include "virtio/backend/net_user.h"
 
 typedef int opener_fn(struct net_backend **out, const struct config_net *cfg,
 		      struct loop *loop, char *why, size_t why_len);
 
+/* Room for CONFIG_LIST_MAX at @out; config_validate() was content with them. */
+static size_t forwards_of(const struct config_net *cfg,
+			  struct netb_forward *out)
+{
+	struct config_forward f;
+	size_t n = 0;
+
+	for (size_t i = 0; i < cfg->hostfwd.nr; i++) {
+		if (config_parse_forward(cfg->hostfwd.text[i], &f))
+			continue;
+		out[n++] = (struct netb_forward){
+			.udp = f.udp,
+			.host.s_addr = htonl(f.host),
+			.guest.s_addr = htonl(f.guest),
+			.host_port = f.host_port,
+			.guest_port = f.guest_port,
+		};
+	}
+	return n;
+}
+
+static int open_user(struct net_backend **out, const struct config_net *cfg,
+		     struct loop *loop, char *why, size_t why_len)
+{
+	struct netb_forward forwards[CONFIG_LIST_MAX];
+	const struct netb_user_params p = {
+		.net.s_addr = htonl(cfg->subnet),
+		.prefix = cfg->prefix,
+		.dns.s_addr = htonl(cfg->dns),
+		.hostname = cfg->hostname,
+		.mtu = cfg->mtu,
+		.restricted = cfg->restricted,
+		.no_ipv6 = !cfg->ipv6,
+		.forwards = forwards,
+		.nr_forwards = forwards_of(cfg, forwards),
+	};
+
+	return netb_user_open(out, &p, loop, why, why_len);
+}
+
 /* NULL: this build has none. */
 static opener_fn *const openers[] = {
 	[CONFIG_NET_TAP] = NULL,
-	[CONFIG_NET_USER] = NULL,
+	[CONFIG_NET_USER] = open_user,
 	[CONFIG_NET_PASST] = NULL,
 	[CONFIG_NET_SWITCH] = NULL,
 };

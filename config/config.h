@@ -85,7 +85,13 @@ struct config_net {
 	unsigned int queues;	    /* pairs, 1 .. CONFIG_QUEUES_MAX */
 	int fds[CONFIG_QUEUES_MAX]; /* tap: one per queue pair, or none */
 	size_t nr_fds;
-	struct config_list hostfwd; /* user: "tcp:127.0.0.1:2222-:22" */
+	struct config_list hostfwd; /* user, passt: config_parse_forward() */
+	bool restricted;	    /* user: nothing leaves */
+	uint32_t subnet;	    /* user: host order; 0: not given */
+	unsigned int prefix;	    /* of it */
+	uint32_t dns;		    /* user: host order; 0: not given */
+	char *hostname;		    /* user; NULL: none */
+	bool ipv6;		    /* user, passt */
 	bool from_option;	    /* --net, not a section of a file */
 };
 
@@ -122,6 +128,21 @@ struct vm_config {
 
 /* "tap", "user"... */
 const char *config_net_kind_name(enum config_net_kind kind);
+
+/* A port of the host that leads to one of the guest. */
+struct config_forward {
+	bool udp;
+	uint32_t host;	/* an address of the host, in host order; 0: all */
+	uint32_t guest; /* the same of the guest; 0: the one it is given */
+	uint16_t host_port, guest_port;
+};
+
+/*
+ * "tcp:127.0.0.1:2222-:22": protocol, address and port of the host, then
+ * address and port of the guest; protocol and addresses may be empty. 0 or
+ * -EINVAL.
+ */
+int config_parse_forward(const char *text, struct config_forward *out);
 
 /* A message for the user; always terminated. */
 struct config_error {

@@ -69,6 +69,8 @@ extern const struct config_type config_type_unset;    /* number; 0: not set */
 extern const struct config_type config_type_net_kind; /* of config_net */
 extern const struct config_type config_type_mac;      /* of config_net */
 extern const struct config_type config_type_net_fd;   /* of config_net */
+extern const struct config_type config_type_subnet;   /* of config_net */
+extern const struct config_type config_type_address;  /* uint32_t, IPv4 */
 extern const struct config_type config_type_group;    /* a whole --disk */
 
 /* A list of named things, each with the keys of the rows of its section. */

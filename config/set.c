@@ -157,7 +157,9 @@ static const struct config_row rows[] = {
 			.section = "net", .key = NULL,
 			.option = "net", .metavar = "KIND[,key=value...]",
 			.format = "KIND[,mac=MAC][,mtu=N][,queues=N]"
-				  "[,fd=N][,hostfwd=RULE]",
+				  "[,fd=N][,hostfwd=RULE][,restrict=on|off]"
+				  "[,net=NETWORK][,dns=ADDRESS]"
+				  "[,hostname=NAME][,ipv6=on|off]",
 			.help = "network: tap:NAME, user, passt ...",
 		},
 		.type = &config_type_group,
@@ -210,10 +212,53 @@ static const struct config_row rows[] = {
 		.pub = {
 			.section = "net", .key = "hostfwd",
 			.format = "tcp:127.0.0.1:2222-:22 or the like",
-			.help = "user: a port of the host leads to the guest",
+			.help = "user, passt: a port of the host leads to the guest",
 		},
 		.type = &config_type_list, .field = NET(hostfwd),
 		.min = 1, .max = 255,
+	},
+	{
+		.pub = {
+			.section = "net", .key = "restrict",
+			.format = "on or off", .fallback = "off",
+			.help = "user: nothing leaves the guest's network",
+		},
+		.type = &config_type_switch, .field = NET(restricted),
+	},
+	{
+		.pub = {
+			.section = "net", .key = "net",
+			.format = "a network such as 10.0.2.0/24, from /8 to "
+				  "/27",
+			.help = "user: the guest's network",
+		},
+		.type = &config_type_subnet,
+		.min = 8, .max = 27,
+	},
+	{
+		.pub = {
+			.section = "net", .key = "dns",
+			.format = "an IPv4 address",
+			.help = "user: the name server that the guest sees",
+		},
+		.type = &config_type_address, .field = NET(dns),
+	},
+	{
+		.pub = {
+			.section = "net", .key = "hostname",
+			.format = "1 to 32 characters",
+			.help = "user: the name that DHCP gives the guest",
+		},
+		.type = &config_type_text, .field = NET(hostname),
+		.min = 1, .max = 32,
+	},
+	{
+		.pub = {
+			.section = "net", .key = "ipv6",
+			.format = "on or off", .fallback = "on",
+			.help = "user, passt: IPv6 beside IPv4",
+		},
+		.type = &config_type_switch, .field = NET(ipv6),
 	},
 	{
 		.pub = {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
  * set_net.c - values that only a network adapter has: where its frames go,
- * its address, file descriptors handed in.
+ * addresses, file descriptors handed in.
  */
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
@@ -212,4 +213,81 @@ const struct config_type config_type_net_fd = {
 	.set = fd_set_value,
 	.get_nth = fd_get,
 	.fini = fd_fini,
+};
+
+static int subnet_set(const struct config_row *row, void *obj,
+		      const char *value, const char *dir,
+		      struct config_error *e)
+{
+	const char *slash = strchr(value, '/');
+	char text[INET_ADDRSTRLEN];
+	struct config_net *n = obj;
+	struct in_addr first;
+	uint64_t prefix;
+	size_t len;
+
+	(void)dir;
+	(void)e;
+	if (!slash || config_parse_number(row, slash + 1, &prefix))
+		return -EINVAL;
+	len = (size_t)(slash - value);
+	if (len >= sizeof(text))
+		return -EINVAL;
+	memcpy(text, value, len);
+	text[len] = '\0';
+	if (inet_pton(AF_INET, text, &first) != 1 || !first.s_addr ||
+	    ntohl(first.s_addr) & ~0u >> prefix)
+		return -EINVAL;
+	n->subnet = ntohl(first.s_addr);
+	n->prefix = (unsigned int)prefix;
+	return 0;
+}
+
+static const char *subnet_get(const struct config_row *row, const void *obj,
+			      char *buf)
+{
+	const struct config_net *n = obj;
+	struct in_addr first = { htonl(n->subnet) };
+	char text[INET_ADDRSTRLEN];
+
+	(void)row;
+	if (!n->prefix)
+		return NULL;
+	inet_ntop(AF_INET, &first, text, sizeof(text));
+	snprintf(buf, CONFIG_VALUE_MAX, "%s/%u", text, n->prefix);
+	return buf;
+}
+
+const struct config_type config_type_subnet = {
+	.set = subnet_set,
+	.get = subnet_get,
+};
+
+static int address_set(const struct config_row *row, void *obj,
+		       const char *value, const char *dir,
+		       struct config_error *e)
+{
+	uint32_t *field = (void *)((char *)obj + row->field);
+	struct in_addr a;
+
+	(void)dir;
+	(void)e;
+	if (inet_pton(AF_INET, value, &a) != 1 || !a.s_addr)
+		return -EINVAL;
+	*field = ntohl(a.s_addr);
+	return 0;
+}
+
+static const char *address_get(const struct config_row *row, const void *obj,
+			       char *buf)
+{
+	const uint32_t *field = (const void *)((const char *)obj + row->field);
+	struct in_addr a = { htonl(*field) };
+
+	return a.s_addr ? inet_ntop(AF_INET, &a, buf, CONFIG_VALUE_MAX) : NULL;
+}
+
+const struct config_type config_type_address = {
+	.set = address_set,
+	.get = address_get,
 };

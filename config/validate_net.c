@@ -29,6 +29,38 @@ static int check_tap(const struct config_net *n, struct config_error *e)
 	return 0;
 }
 
+static int check_user_keys(const struct config_net *n, struct config_error *e)
+{
+	const char *key = n->restricted ? "restrict"
+			  : n->prefix	? "net"
+			  : n->dns	? "dns"
+			  : n->hostname ? "hostname"
+					: NULL;
+
+	if (n->kind == CONFIG_NET_USER || !key)
+		return 0;
+	return config_error_set(e,
+				"net %s: %s: not for %s; expected kind = user",
+				n->name, key, config_net_kind_name(n->kind));
+}
+
+static int check_forwards(const struct config_net *n, struct config_error *e)
+{
+	struct config_forward f;
+	char shown[64];
+
+	for (size_t i = 0; i < n->hostfwd.nr; i++)
+		if (config_parse_forward(n->hostfwd.text[i], &f))
+			return config_error_set(
+				e,
+				"net %s: hostfwd: expected "
+				"tcp:127.0.0.1:2222-:22 or the like; got '%s'",
+				n->name,
+				config_error_show(n->hostfwd.text[i], shown,
+						  sizeof(shown)));
+	return 0;
+}
+
 /* Keys that mean something to one kind only. */
 static int check_keys(const struct config_net *n, struct config_error *e)
 {
@@ -44,12 +76,13 @@ static int check_keys(const struct config_net *n, struct config_error *e)
 					"net %s: queues: %s has one; expected "
 					"queues = 1",
 					n->name, kind);
-	if (n->kind != CONFIG_NET_USER && n->hostfwd.nr)
+	if (n->kind != CONFIG_NET_USER && n->kind != CONFIG_NET_PASST &&
+	    n->hostfwd.nr)
 		return config_error_set(e,
 					"net %s: hostfwd: %s takes none; "
-					"expected kind = user",
+					"expected kind = user or passt",
 					n->name, kind);
-	return 0;
+	return check_user_keys(n, e);
 }
 
 static int check_net(const struct config_net *n, struct config_error *e)
@@ -64,6 +97,8 @@ static int check_net(const struct config_net *n, struct config_error *e)
 	err = check_keys(n, e);
 	if (!err && n->kind == CONFIG_NET_TAP)
 		err = check_tap(n, e);
+	if (!err)
+		err = check_forwards(n, e);
 	return err;
 }
 

@@ -5,6 +5,7 @@
  */
 #include "tests/unit/unit.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -402,6 +403,94 @@ static void a_net_group_starts_with_defaults(void **state)
 	assert_int_equal(n->mtu, 0);
 	assert_int_equal(n->queues, 1);
 	assert_int_equal(n->hostfwd.nr, 0);
+	assert_false(n->restricted);
+	assert_int_equal(n->prefix, 0);
+	assert_int_equal(n->dns, 0);
+	assert_null(n->hostname);
+	assert_true(n->ipv6);
+}
+
+static void a_user_net_has_keys_of_its_own(void **state)
+{
+	struct vm_config *c = *state;
+	const struct config_net *n;
+
+	accepts(c, "net",
+		"user,restrict=on,net=192.168.128.0/18,"
+		"dns=192.168.128.9,hostname=a b,ipv6=off");
+	n = &c->nets[0];
+	assert_true(n->restricted);
+	assert_int_equal(n->subnet, 0xc0a88000);
+	assert_int_equal(n->prefix, 18);
+	assert_int_equal(n->dns, 0xc0a88009);
+	assert_string_equal(n->hostname, "a b");
+	assert_false(n->ipv6);
+}
+
+static void forwards_have_protocol_addresses_and_ports(void **state)
+{
+	static const struct {
+		const char *text;
+		struct config_forward f;
+	} good[] = {
+		{ "tcp:127.0.0.1:2222-:22",
+		  { false, 0x7f000001, 0, 2222, 22 } },
+		{ "udp::53-10.0.2.15:5353", { true, 0, 0x0a00020f, 53, 5353 } },
+		{ "::1-:65535", { false, 0, 0, 1, 65535 } },
+		{ "tcp:0.0.0.0:1-0.0.0.0:1", { false, 0, 0, 1, 1 } },
+		{ "tcp:255.255.255.255:00001-:1",
+		  { false, 0xffffffff, 0, 1, 1 } },
+	};
+	struct config_forward f;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		assert_int_equal(config_parse_forward(good[i].text, &f), 0);
+		assert_int_equal(f.udp, good[i].f.udp);
+		assert_int_equal(f.host, good[i].f.host);
+		assert_int_equal(f.guest, good[i].f.guest);
+		assert_int_equal(f.host_port, good[i].f.host_port);
+		assert_int_equal(f.guest_port, good[i].f.guest_port);
+	}
+}
+
+static void forwards_of_another_form_are_refused(void **state)
+{
+	static const char *const bad[] = {
+		"",
+		"x",
+		"tcp",
+		"tcp:",
+		"tcp:::-:",
+		"tcp:2222-:22",
+		"tcp::2222:22",
+		"tcp::2222-22",
+		"tcp::2222-:",
+		"tcp::-:22",
+		"tcp::0-:22",
+		"tcp::1-:0",
+		"tcp::65536-:1",
+		"tcp::1-:65536",
+		"tcp::999999-:1",
+		"tcp::+1-:1",
+		"tcp::1-: 1",
+		"tcp::1-:1 ",
+		"tcp::1-:1:1",
+		"tcp:localhost:1-:1",
+		"tcp:127.0.0.256:1-:1",
+		"tcp:127.0.0.1234567890:1-:1",
+		"tcp:::1:1-:1",
+		"TCP::1-:1",
+		"sctp::1-:1",
+		"tcp::1-guest:1",
+		"tcp:[::1]:1-:1",
+	};
+	struct config_forward f;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		if (config_parse_forward(bad[i], &f) != -EINVAL)
+			fail_msg("accepted: %s", bad[i]);
 }
 
 static void keys_that_repeat_add_up_in_order(void **state)
@@ -457,6 +546,22 @@ static void net_groups_refuse_what_they_do_not_know(void **state)
 		{ "tap,fd=3,fd=4,fd=5,fd=6,fd=7,fd=8,fd=9,fd=10,fd=11",
 		  "fd: more than 8 descriptors" },
 		{ "user,hostfwd=", "hostfwd: expected tcp:127.0.0.1:2222" },
+		{ "user,restrict=yes", "restrict: expected on or off" },
+		{ "user,net=10.0.2.0", "net: expected a network such as" },
+		{ "user,net=10.0.2.1/24", "net: expected a network such as" },
+		{ "user,net=10.0.0.0/7", "net: expected a network such as" },
+		{ "user,net=10.0.2.0/28", "net: expected a network such as" },
+		{ "user,net=0.0.0.0/8", "net: expected a network such as" },
+		{ "user,net=10.0.2/24", "net: expected a network such as" },
+		{ "user,net=10.0.2.0/24/24", "net: expected a network such" },
+		{ "user,net=1000.1000.1000.1000/24",
+		  "net: expected a network" },
+		{ "user,dns=0.0.0.0", "dns: expected an IPv4 address" },
+		{ "user,dns=fec0::3", "dns: expected an IPv4 address" },
+		{ "user,hostname=", "hostname: expected 1 to 32 characters" },
+		{ "user,hostname=123456789012345678901234567890123",
+		  "hostname: expected 1 to 32 characters" },
+		{ "user,ipv6=", "ipv6: expected on or off" },
 		{ "user,mtu=1500,mtu=1500", "mtu: given twice" },
 		{ "user,kind=user", "kind: given twice" },
 		{ "user,qeues=1", "did you mean 'queues'?" },
@@ -776,6 +881,14 @@ static void nets_that_do_not_fit_are_refused(void **state)
 		{ "user,fd=3", NULL, "fd: user takes none" },
 		{ "passt,queues=2", NULL, "queues: passt has one" },
 		{ "switch:s,hostfwd=x", NULL, "hostfwd: switch takes none" },
+		{ "tap:t,hostfwd=x", NULL, "expected kind = user or passt" },
+		{ "user,hostfwd=tcp::1-:1,hostfwd=x", NULL,
+		  "net net0: hostfwd: expected tcp:127.0.0.1:2222-:22 or" },
+		{ "passt,hostfwd=x", NULL, "got 'x'" },
+		{ "passt,restrict=on", NULL, "restrict: not for passt" },
+		{ "tap:t,net=10.0.0.0/8", NULL, "net: not for tap; expected" },
+		{ "switch:s,dns=10.0.0.1", NULL, "dns: not for switch" },
+		{ "passt,hostname=x", NULL, "hostname: not for passt" },
 		{ "tap:t", "tap:t", "net net0 and net net1: both have tap:t" },
 		{ "tap,fd=3", "tap,fd=3", "net0 and net net1: both have fd 3" },
 		{ "tap,fd=3,fd=3,queues=2", NULL, "both have fd 3" },
@@ -809,8 +922,8 @@ static void nets_of_many_kinds_fit_together(void **state)
 	accepts(c, "net", "tap:a,queues=4,mac=52:54:00:00:00:01");
 	accepts(c, "net", "tap:b,mac=52:54:00:00:00:02");
 	accepts(c, "net", "tap,fd=3,fd=4,queues=2");
-	accepts(c, "net", "user,hostfwd=x");
-	accepts(c, "net", "user");
+	accepts(c, "net", "user,hostfwd=tcp::1-:1,restrict=on");
+	accepts(c, "net", "passt,hostfwd=udp::1-:1,ipv6=off");
 	accepts(c, "net", "switch:s");
 	accepts(c, "net", "switch:s");
 	assert_int_equal(config_validate(c, &e), 0);
@@ -911,6 +1024,12 @@ static void assert_net_equal(const struct config_net *a,
 	assert_int_equal(a->hostfwd.nr, b->hostfwd.nr);
 	for (size_t i = 0; i < a->hostfwd.nr; i++)
 		assert_text_equal(a->hostfwd.text[i], b->hostfwd.text[i]);
+	assert_int_equal(a->restricted, b->restricted);
+	assert_int_equal(a->subnet, b->subnet);
+	assert_int_equal(a->prefix, b->prefix);
+	assert_int_equal(a->dns, b->dns);
+	assert_text_equal(a->hostname, b->hostname);
+	assert_int_equal(a->ipv6, b->ipv6);
 }
 
 static void assert_config_equal(const struct vm_config *a,
@@ -1015,15 +1134,34 @@ static void long_paths_read_back_equal(void **state)
 static void random_configurations_read_back_equal(void **state)
 {
 	static const char *const values[] = {
-		"on",	    "off",	  "auto",
-		"poll",	    "uring",	  "kvm",
-		"linux",    "flat",	  "1",
-		"3",	    "16",	  "1M",
-		"4096M",    "64G",	  "5G",
-		"2052K",    "stdio",	  "x ; y",
-		"file:a b", "a,queues=3", "b,readonly=on",
-		"tap:t",    "tap,fd=3",	  "user,hostfwd=; x,hostfwd=\"",
-		"passt",    "switch: s",  "user,mac=02:00:00:00:00:01,mtu=68",
+		"on",
+		"off",
+		"auto",
+		"poll",
+		"uring",
+		"kvm",
+		"linux",
+		"flat",
+		"1",
+		"3",
+		"16",
+		"1M",
+		"4096M",
+		"64G",
+		"5G",
+		"2052K",
+		"stdio",
+		"x ; y",
+		"file:a b",
+		"a,queues=3",
+		"b,readonly=on",
+		"tap:t",
+		"tap,fd=3",
+		"user,hostfwd=; x,hostfwd=\"",
+		"passt",
+		"switch: s",
+		"user,mac=02:00:00:00:00:01,mtu=68",
+		"user,net=10.0.0.0/8,dns=10.0.0.1,hostname=;,restrict=on",
 	};
 	const struct config_setting *s;
 	struct config_error e;
@@ -1129,6 +1267,9 @@ static const struct CMUnitTest tests[] = {
 	T(more_than_32_disks_are_refused),
 	T(a_net_group_sets_every_key),
 	T(a_net_group_starts_with_defaults),
+	T(a_user_net_has_keys_of_its_own),
+	T(forwards_have_protocol_addresses_and_ports),
+	T(forwards_of_another_form_are_refused),
 	T(keys_that_repeat_add_up_in_order),
 	T(net_groups_refuse_what_they_do_not_know),
 	T(lists_end_somewhere),
