@@ -113,6 +113,9 @@ static int check_disk(const struct config_disk *d, struct stat *st,
 	fd_close(&fd);
 	if (err)
 		return fail(e, "%s: %.300s: %s", what, d->path, strerror(-err));
+	/* What is there of a part is seen when it is opened. */
+	if (d->partition || d->offset || d->size)
+		return 0;
 	if (!size || size % SECTOR)
 		return fail(e,
 			    "%s: %.300s has %llu bytes; expected a multiple of "
@@ -142,7 +145,7 @@ static int check_disks(const struct vm_config *c, struct stat *seen,
 			return err;
 		for (size_t j = 0; j < i; j++) {
 			if (!same_file(&seen[i], &seen[j]) ||
-			    (d->readonly && c->disks[j].readonly))
+			    !config_disks_clash(d, &c->disks[j]))
 				continue;
 			return fail(e,
 				    "disk %s and disk %s: both are %.300s; "

@@ -63,6 +63,9 @@ static int add_disk(struct devices *d, size_t i, struct machine_error *e)
 		.path = cfg->path,
 		.readonly = cfg->readonly,
 		.direct = cfg->direct,
+		.partition = cfg->partition,
+		.offset = cfg->offset,
+		.size = cfg->size,
 	};
 	struct virtio_blk_params blk = {
 		.serial = cfg->serial,

@@ -30,6 +30,7 @@
 #define CONFIG_IFNAME_MAX  15	/* IFNAMSIZ with the NUL is 16 */
 #define CONFIG_QUEUES_MAX  8	/* pairs, of a network adapter */
 #define CONFIG_SERIAL_MAX  20	/* bytes of a virtio-blk id string */
+#define CONFIG_PART_MAX	   108	/* bytes of a partition's name */
 #define CONFIG_CMDLINE_MAX 2047 /* x86 Linux takes 2048 with the NUL */
 
 enum config_io {
@@ -58,7 +59,10 @@ struct config_disk {
 	bool readonly;
 	bool direct;	     /* O_DIRECT */
 	unsigned int queues; /* 1 .. 16 */
-	bool from_option;    /* --disk, not a section of a file */
+	/* A part of the file: a partition of its table, or bytes. */
+	char *partition;       /* NULL: none */
+	uint64_t offset, size; /* both 0: all; size 0: to the end */
+	bool from_option;      /* --disk, not a section of a file */
 };
 
 enum config_net_kind {
@@ -183,6 +187,13 @@ int config_set_option(struct vm_config *c, const char *option,
  * file in two roles ...). 0, or -EINVAL with @e filled.
  */
 int config_validate(const struct vm_config *c, struct config_error *e);
+
+/*
+ * If @a and @b name one file: do they want the same bytes, and one of them to
+ * write? Of two partitions with different names that is not asked.
+ */
+bool config_disks_clash(const struct config_disk *a,
+			const struct config_disk *b);
 
 /*
  * The kernel command line that counts: the user's, or the default for a disk

@@ -105,8 +105,9 @@ static const struct config_row rows[] = {
 			.section = "disk", .key = NULL,
 			.option = "disk", .metavar = "FILE[,key=value...]",
 			.format = "FILE[,readonly=on|off][,direct=on|off]"
-				  "[,serial=TEXT][,queues=N]",
-			.help = "disk: readonly, direct, serial, queues",
+				  "[,serial=TEXT][,queues=N]"
+				  "[,partition=NAME][,offset=SIZE][,size=SIZE]",
+			.help = "disk: readonly, serial, partition ...",
 		},
 		.type = &config_type_group,
 	},
@@ -151,6 +152,36 @@ static const struct config_row rows[] = {
 		},
 		.type = &config_type_number, .field = DISK(queues),
 		.min = 1, .max = 16,
+	},
+	{
+		.pub = {
+			.section = "disk", .key = "partition",
+			.format = "1 to 108 bytes of text",
+			.help = "a partition of the file's GPT",
+		},
+		.type = &config_type_text, .field = DISK(partition),
+		.min = 1, .max = CONFIG_PART_MAX,
+	},
+	{
+		.pub = {
+			.section = "disk", .key = "offset",
+			.format = "a size in steps of 512, such as 1M",
+			.fallback = "0",
+			.help = "where in the file the disk begins",
+		},
+		.type = &config_type_size, .field = DISK(offset),
+		.max = INT64_MAX, .step = 512,
+	},
+	{
+		.pub = {
+			.section = "disk", .key = "size",
+			.format = "a size in steps of 512, such as 10G, or "
+				  "0 for all that is there",
+			.fallback = "0",
+			.help = "how much of the file is the disk",
+		},
+		.type = &config_type_size, .field = DISK(size),
+		.max = INT64_MAX, .step = 512,
 	},
 	{
 		.pub = {

@@ -30,38 +30,6 @@ static int check_kernel(const struct vm_config *c, struct config_error *e)
 	return 0;
 }
 
-static int check_disk_pair(const struct config_disk *a,
-			   const struct config_disk *b, struct config_error *e)
-{
-	if (strcmp(a->path, b->path) != 0 || (a->readonly && b->readonly))
-		return 0;
-	return config_error_set(e,
-				"disk %s and disk %s: both are %.300s; "
-				"expected readonly=on for both, or two files",
-				a->name, b->name, a->path);
-}
-
-static int check_disks(const struct vm_config *c, struct config_error *e)
-{
-	int err;
-
-	for (size_t i = 0; i < c->nr_disks; i++) {
-		const struct config_disk *d = &c->disks[i];
-
-		if (!d->path)
-			return config_error_set(e,
-						"disk %s: no file: expected "
-						"'file = FILE' in [disk %s]",
-						d->name, d->name);
-		for (size_t j = 0; j < i; j++) {
-			err = check_disk_pair(&c->disks[j], d, e);
-			if (err)
-				return err;
-		}
-	}
-	return 0;
-}
-
 static bool is_disk(const struct vm_config *c, const char *path)
 {
 	for (size_t i = 0; i < c->nr_disks; i++)
@@ -134,7 +102,7 @@ int config_validate(const struct vm_config *c, struct config_error *e)
 
 	err = check_kernel(c, e);
 	if (!err)
-		err = check_disks(c, e);
+		err = config_validate_disks(c, e);
 	if (!err)
 		err = config_validate_nets(c, e);
 	if (!err)

@@ -850,6 +850,61 @@ static void one_file_is_one_disk_unless_readonly(void **state)
 	validate_refuses(c, "disk disk0 and disk disk2: both are a;");
 }
 
+static void parts_of_one_file_are_disks(void **state)
+{
+	struct vm_config *c = *state;
+	struct config_error e;
+
+	accepts(c, "kernel", "k");
+	accepts(c, "disk", "a,partition=x");
+	accepts(c, "disk", "a,partition=y");
+	accepts(c, "disk", "b,size=1M");
+	accepts(c, "disk", "b,offset=1M,size=1M");
+	accepts(c, "disk", "b,offset=2M");
+	assert_int_equal(c->disks[3].offset, 1 << 20);
+	assert_int_equal(c->disks[3].size, 1 << 20);
+	assert_int_equal(config_validate(c, &e), 0);
+	accepts(c, "disk", "a,partition=y,readonly=on");
+	validate_refuses(c, "disk disk1 and disk disk5: both are partition y "
+			    "of a; expected readonly=on for both, or two "
+			    "partitions");
+}
+
+static void parts_that_overlap_are_refused(void **state)
+{
+	struct vm_config *c = *state;
+
+	accepts(c, "kernel", "k");
+	accepts(c, "disk", "a,offset=1M,size=1M");
+	accepts(c, "disk", "a,offset=1536K");
+	validate_refuses(c, "disk disk0 and disk disk1: both are a;");
+	c->disks[1].offset = 2 << 20;
+	accepts(c, "disk", "a");
+	validate_refuses(c, "disk disk0 and disk disk2: both are a;");
+}
+
+static void a_partition_has_no_offset_of_its_own(void **state)
+{
+	struct vm_config *c = *state;
+
+	accepts(c, "kernel", "k");
+	accepts(c, "disk", "a,partition=x,size=1M");
+	validate_refuses(c, "disk disk0: partition and size; expected one of "
+			    "them");
+	c->disks[0].offset = 512;
+	validate_refuses(c, "disk disk0: partition and offset; expected one "
+			    "of them");
+}
+
+static void parts_of_files_are_whole_sectors(void **state)
+{
+	refuses(*state, "disk", "a,offset=100",
+		"--disk: offset: expected a size in steps of 512");
+	refuses(*state, "disk", "a,size=1000", "--disk: size: expected a size");
+	refuses(*state, "disk", "a,size=16777216T", "--disk: size: expected");
+	refuses(*state, "disk", "a,partition=", "--disk: partition: expected");
+}
+
 static void a_disk_section_needs_a_file(void **state)
 {
 	struct vm_config *c = *state;
@@ -1007,6 +1062,9 @@ static void assert_disk_equal(const struct config_disk *a,
 	assert_int_equal(a->readonly, b->readonly);
 	assert_int_equal(a->direct, b->direct);
 	assert_int_equal(a->queues, b->queues);
+	assert_text_equal(a->partition, b->partition);
+	assert_int_equal(a->offset, b->offset);
+	assert_int_equal(a->size, b->size);
 }
 
 static void assert_net_equal(const struct config_net *a,
@@ -1293,6 +1351,10 @@ static const struct CMUnitTest tests[] = {
 	T(a_machine_needs_a_kernel),
 	T(a_flat_image_takes_no_linux_things),
 	T(one_file_is_one_disk_unless_readonly),
+	T(parts_of_one_file_are_disks),
+	T(parts_that_overlap_are_refused),
+	T(a_partition_has_no_offset_of_its_own),
+	T(parts_of_files_are_whole_sectors),
 	T(a_disk_section_needs_a_file),
 	T(a_net_section_needs_a_kind),
 	T(nets_that_do_not_fit_are_refused),

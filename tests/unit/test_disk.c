@@ -29,12 +29,16 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "tests/unit/tiny_gpt.h"
 #include "tests/unit/unit.h"
 #include "virtio/backend/disk.h"
 #include "virtio/backend/disk_int.h"
 #include "virtio/loop.h"
 
 #define SIZE (1u << 20)
+
+/* What lies before and behind a disk that is a partition of its file. */
+#define GUARD (1u << 20)
 
 /* One way to run the tests. */
 struct way {
@@ -43,12 +47,15 @@ struct way {
 	const char *folder;
 	bool direct;
 	unsigned int unit; /* pretend that O_DIRECT wants these; 0: ask */
+	bool part;	   /* the disk is a partition of the file */
 };
 
 struct fixture {
 	const struct way *way;
 	char path[64];
-	int fd; /* the same file, for looking at it */
+	int fd;	       /* the same file, for looking at it */
+	uint64_t base; /* of the disk in it */
+	bool no_guard; /* the test had other plans with the file */
 	struct loop *loop;
 	struct disk *disk;
 	pthread_t thread;
@@ -205,24 +212,86 @@ static void fill(char *buf, size_t len, unsigned int seed)
 static void file_read(const struct fixture *f, void *buf, size_t len,
 		      uint64_t off)
 {
-	assert_int_equal(fd_pread_all(f->fd, buf, len, off), len);
+	assert_int_equal(fd_pread_all(f->fd, buf, len, f->base + off), len);
+}
+
+/* How long the file is for a disk of @size. */
+static uint64_t file_size(const struct fixture *f, uint64_t size)
+{
+	return f->way->part ? GUARD + size + GUARD : size;
+}
+
+/* A file for a disk of @size; bytes outside of it are told by their place. */
+static int make_file(struct fixture *f, uint64_t size)
+{
+	uint64_t all = file_size(f, size);
+	struct tiny_gpt g;
+	char *guard;
+	int err;
+
+	if (ftruncate(f->fd, 0) || ftruncate(f->fd, (off_t)all))
+		return -1;
+	if (!f->way->part)
+		return 0;
+	guard = malloc(GUARD);
+	memset(guard, 'g', GUARD);
+	f->base = GUARD;
+	err = fd_pwrite_all(f->fd, guard, GUARD, 0) ||
+	      fd_pwrite_all(f->fd, guard, GUARD, GUARD + size);
+	free(guard);
+	tiny_gpt_init(&g, all / 512);
+	tiny_gpt_add(&g, 0, "before", 64, GUARD / 512 - 1);
+	tiny_gpt_add(&g, 1, "disk", GUARD / 512, (GUARD + size) / 512 - 1);
+	tiny_gpt_add(&g, 2, "behind", (GUARD + size) / 512,
+		     all / 512 - TINY_GPT_SECTORS);
+	tiny_gpt_seal(&g);
+	return err || tiny_gpt_write(&g, f->fd, all / 512);
+}
+
+/* From block @from up to @to there are 'g' only. */
+static void is_guard(const struct fixture *f, uint64_t from, uint64_t to)
+{
+	char block[512], want[512];
+
+	memset(want, 'g', sizeof(want));
+	for (; from < to; from++) {
+		assert_int_equal(fd_pread_all(f->fd, block, 512, from * 512),
+				 512);
+		assert_memory_equal(block, want, 512);
+	}
+}
+
+static void guards_are_whole(const struct fixture *f)
+{
+	uint64_t end;
+
+	if (!f->way->part || f->no_guard)
+		return;
+	end = (uint64_t)lseek(f->fd, 0, SEEK_END) / 512;
+	is_guard(f, TINY_GPT_SECTORS, GUARD / 512);
+	is_guard(f, end - GUARD / 512, end - 33);
 }
 
 static int try_open(struct disk **d, const char *path, bool readonly,
 		    bool direct, struct loop *l, char why[static 256])
 {
-	struct disk_params p = { path, readonly, direct };
+	struct disk_params p = { .path = path,
+				 .readonly = readonly,
+				 .direct = direct };
 
 	strcpy(why, "nothing");
 	return disk_open(d, &p, l, why, 256);
 }
 
-static int open_disk(struct fixture *f)
+static int open_disk_at(struct fixture *f, const char *path)
 {
-	char why[256];
+	struct disk_params p = { .path = path, .direct = f->way->direct };
+	char why[256] = "";
 	int err;
 
-	err = try_open(&f->disk, f->path, false, f->way->direct, f->loop, why);
+	if (f->way->part)
+		p.partition = "disk";
+	err = disk_open(&f->disk, &p, f->loop, why, sizeof(why));
 	if (err)
 		print_message("# %s\n", why);
 	if (!err && f->way->unit) {
@@ -230,6 +299,11 @@ static int open_disk(struct fixture *f)
 		f->disk->mem_align = f->way->unit;
 	}
 	return err;
+}
+
+static int open_disk(struct fixture *f)
+{
+	return open_disk_at(f, f->path);
 }
 
 static int setup(void **state)
@@ -240,7 +314,7 @@ static int setup(void **state)
 	snprintf(f->path, sizeof(f->path), "%s/minivmm-disk-XXXXXX",
 		 f->way->folder);
 	f->fd = mkostemp(f->path, O_CLOEXEC);
-	if (f->fd < 0 || ftruncate(f->fd, SIZE))
+	if (f->fd < 0 || make_file(f, SIZE))
 		return -1;
 	*state = f;
 	return loop_create(&f->loop, f->way->kind, 64) || open_disk(f);
@@ -262,6 +336,7 @@ static int teardown(void **state)
 	stop_loop(f);
 	disk_close(f->disk);
 	loop_destroy(f->loop);
+	guards_are_whole(f);
 	close(f->fd);
 	unlink(f->path);
 	free(f);
@@ -339,7 +414,7 @@ static void disk_transfers_odd_pieces(void **state)
 static void open_larger(struct fixture *f, uint64_t size)
 {
 	disk_close(f->disk);
-	assert_int_equal(ftruncate(f->fd, (off_t)size), 0);
+	assert_int_equal(make_file(f, size), 0);
 	assert_int_equal(open_disk(f), 0);
 }
 
@@ -404,7 +479,7 @@ static void disk_long_requests_let_others_have_their_turn(void **state)
 
 	open_larger(f, size);
 	memset(buf, 1, size);
-	assert_int_equal(fd_pwrite_all(f->fd, buf, size, 0), 0);
+	assert_int_equal(fd_pwrite_all(f->fd, buf, size, f->base), 0);
 	assert_int_equal(run_one(f, &once), 0);
 
 	sem_init(&sem, 0, 0);
@@ -573,7 +648,7 @@ static void disk_refuses_ranges_past_its_end(void **state)
 	for (int i = 0; i < 8; i++)
 		assert_int_equal(io[i].err, -EINVAL);
 	assert_int_equal(fstat(f->fd, &st), 0);
-	assert_int_equal(st.st_size, SIZE);
+	assert_int_equal(st.st_size, file_size(f, SIZE));
 	odd_free(buf);
 }
 
@@ -611,7 +686,8 @@ static void disk_read_of_a_file_that_shrank_fails(void **state)
 	struct io before = transfer(DISK_READ, buf, 4096, 0);
 
 	log_set_level(LOG_LEVEL_ERR);
-	assert_int_equal(ftruncate(f->fd, 8192), 0);
+	f->no_guard = true;
+	assert_int_equal(ftruncate(f->fd, (off_t)f->base + 8192), 0);
 	assert_int_equal(run_one(f, &behind), -EIO);
 	assert_int_equal(run_one(f, &across), -EIO);
 	assert_int_equal(run_one(f, &before), 0);
@@ -645,7 +721,7 @@ static void disk_discard_gives_space_back(void **state)
 	assert_int_equal(run_one(f, &io), 0);
 	assert_int_equal(fstat(f->fd, &after), 0);
 	assert_true(after.st_blocks <= before.st_blocks - SIZE / 4 / 512);
-	assert_int_equal(after.st_size, SIZE);
+	assert_int_equal(after.st_size, file_size(f, SIZE));
 	odd_free(buf);
 }
 
@@ -664,7 +740,7 @@ static void zeroes_cover(struct fixture *f, uint64_t off, uint64_t len,
 	file_read(f, now, SIZE, 0);
 	assert_memory_equal(now, want, SIZE);
 	assert_int_equal(fstat(f->fd, &st), 0);
-	assert_int_equal(st.st_size, SIZE);
+	assert_int_equal(st.st_size, file_size(f, SIZE));
 	odd_free(want);
 	odd_free(now);
 }
@@ -739,8 +815,8 @@ static void disk_discard_without_help_of_the_host_is_no_error(void **state)
 /* Hosts that fail */
 
 /* Run @body in a child; 77 skips. */
-static void in_child(void (*prepare)(void), void (*body)(struct fixture *),
-		     const struct way *way)
+static void in_child(void (*prepare)(const struct way *),
+		     void (*body)(struct fixture *), const struct way *way)
 {
 	int status;
 	pid_t pid = fork();
@@ -748,7 +824,7 @@ static void in_child(void (*prepare)(void), void (*body)(struct fixture *),
 	if (!pid) {
 		void *state = (void *)(uintptr_t)way;
 
-		prepare();
+		prepare(way);
 		log_set_level(LOG_LEVEL_ERR);
 		if (setup(&state))
 			_exit(3);
@@ -763,13 +839,14 @@ static void in_child(void (*prepare)(void), void (*body)(struct fixture *),
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
-static void nothing(void)
+static void nothing(const struct way *way)
 {
+	(void)way;
 }
 
 static void limit_is_hit(struct fixture *f)
 {
-	struct rlimit half = { SIZE / 2, SIZE / 2 };
+	struct rlimit half = { f->base + SIZE / 2, f->base + SIZE / 2 };
 	char *buf = odd_buffer(SIZE);
 	struct io across = transfer(DISK_WRITE, buf, SIZE, 0);
 	struct io below = transfer(DISK_WRITE, buf, SIZE / 2, 0);
@@ -791,13 +868,15 @@ static void disk_write_past_the_file_size_limit_fails(void **state)
 }
 
 /* A file system of 256 KiB in place of the way's folder, for this child. */
-static void mount_small(void)
+static void mount_small(const struct way *way)
 {
+	const char *size = way->part ? "size=2304k" : "size=256k";
+
 	if (unshare(CLONE_NEWNS) && unshare(CLONE_NEWUSER | CLONE_NEWNS))
 		_exit(77);
 	if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-	    mount("none", "/tmp", "tmpfs", 0, "size=256k") ||
-	    mount("none", "/dev/shm", "tmpfs", 0, "size=256k"))
+	    mount("none", "/tmp", "tmpfs", 0, size) ||
+	    mount("none", "/dev/shm", "tmpfs", 0, size))
 		_exit(77);
 }
 
@@ -877,6 +956,7 @@ static void disk_open_refuses_wrong_sizes(void **state)
 {
 	struct fixture *f = *state;
 
+	f->no_guard = true;
 	disk_close(f->disk);
 	f->disk = NULL;
 	assert_int_equal(ftruncate(f->fd, 0), 0);
@@ -894,6 +974,8 @@ static void disk_open_direct_refuses_a_part_of_a_unit_at_the_end(void **state)
 {
 	struct fixture *f = *state;
 	bool in_4096 = f->way->direct && f->disk->unit == 4096 && !f->way->unit;
+
+	f->no_guard = true;
 
 	if (!in_4096)
 		skip();
@@ -947,7 +1029,7 @@ static void disk_open_refuses_without_permission(void **state)
 static void disk_open_truncates_its_words_to_the_room_there_is(void **state)
 {
 	struct fixture *f = *state;
-	struct disk_params p = { "/nonexistent/root.img", false, false };
+	struct disk_params p = { .path = "/nonexistent/root.img" };
 	struct disk *d;
 	char why[8] = "";
 
@@ -1060,7 +1142,8 @@ static void disk_lock_ends_with_a_killed_process(void **state)
 
 static int attach(struct fixture *f, char path[32])
 {
-	struct loop_config c = { .fd = (uint32_t)f->fd, .block_size = 4096 };
+	struct loop_config c = { .fd = (uint32_t)f->fd,
+				 .block_size = f->way->part ? 512 : 4096 };
 	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC), nr, fd;
 
 	if (control < 0)
@@ -1084,7 +1167,7 @@ static int attach(struct fixture *f, char path[32])
 static void disk_works_on_a_block_device(void **state)
 {
 	struct fixture *f = *state;
-	char dev[32], why[256], *buf = odd_buffer(SIZE);
+	char dev[32], *buf = odd_buffer(SIZE);
 	struct io flush = range(DISK_FLUSH, 0, 0);
 	struct io discard = range(DISK_DISCARD, 512, SIZE - 1024);
 	struct io tiny = range(DISK_DISCARD, 512, 512);
@@ -1095,13 +1178,10 @@ static void disk_works_on_a_block_device(void **state)
 		skip();
 	}
 	disk_close(f->disk);
-	/* The way's own units would be smaller than the device's. */
-	assert_int_equal(try_open(&f->disk, dev, false, f->way->direct, f->loop,
-				  why),
-			 0);
+	assert_int_equal(open_disk_at(f, dev), 0);
 	assert_int_equal(disk_sectors(f->disk), SIZE / 512);
 	assert_true(disk_can_discard(f->disk));
-	if (f->way->direct)
+	if (f->way->direct && !f->way->part)
 		assert_int_equal(f->disk->unit, 4096);
 	refuses(f, dev, false, false, -EBUSY, "in use");
 
@@ -1159,15 +1239,50 @@ static const struct CMUnitTest all[] = {
 };
 
 static const struct way ways[] = {
-	{ "io_uring", LOOP_URING, "/tmp", false, 0 },
-	{ "io_uring, direct", LOOP_URING, "/tmp", true, 0 },
-	{ "io_uring, direct, 4096", LOOP_URING, "/tmp", true, 4096 },
-	{ "io_uring, tmpfs", LOOP_URING, "/dev/shm", false, 0 },
-	{ "io_uring, tmpfs, direct", LOOP_URING, "/dev/shm", true, 0 },
-	{ "poll", LOOP_POLL, "/tmp", false, 0 },
-	{ "poll, direct", LOOP_POLL, "/tmp", true, 0 },
-	{ "poll, direct, 4096", LOOP_POLL, "/tmp", true, 4096 },
-	{ "poll, tmpfs", LOOP_POLL, "/dev/shm", false, 0 },
+	{ .name = "io_uring", .kind = LOOP_URING, .folder = "/tmp" },
+	{ .name = "io_uring, direct",
+	  .kind = LOOP_URING,
+	  .folder = "/tmp",
+	  .direct = true },
+	{ .name = "io_uring, direct, 4096",
+	  .kind = LOOP_URING,
+	  .folder = "/tmp",
+	  .direct = true,
+	  .unit = 4096 },
+	{ .name = "io_uring, tmpfs", .kind = LOOP_URING, .folder = "/dev/shm" },
+	{ .name = "io_uring, tmpfs, direct",
+	  .kind = LOOP_URING,
+	  .folder = "/dev/shm",
+	  .direct = true },
+	{ .name = "poll", .kind = LOOP_POLL, .folder = "/tmp" },
+	{ .name = "poll, direct",
+	  .kind = LOOP_POLL,
+	  .folder = "/tmp",
+	  .direct = true },
+	{ .name = "poll, direct, 4096",
+	  .kind = LOOP_POLL,
+	  .folder = "/tmp",
+	  .direct = true,
+	  .unit = 4096 },
+	{ .name = "poll, tmpfs", .kind = LOOP_POLL, .folder = "/dev/shm" },
+	{ .name = "io_uring, partition",
+	  .kind = LOOP_URING,
+	  .folder = "/tmp",
+	  .part = true },
+	{ .name = "io_uring, partition, direct",
+	  .kind = LOOP_URING,
+	  .folder = "/tmp",
+	  .direct = true,
+	  .part = true },
+	{ .name = "poll, partition",
+	  .kind = LOOP_POLL,
+	  .folder = "/tmp",
+	  .part = true },
+	{ .name = "poll, partition, direct",
+	  .kind = LOOP_POLL,
+	  .folder = "/tmp",
+	  .direct = true,
+	  .part = true },
 };
 
 static bool possible(const struct way *w)

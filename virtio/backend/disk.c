@@ -137,7 +137,7 @@ static unsigned int next_pieces(const struct disk_req *r, size_t *first)
 void disk_transfer(struct disk_req *r)
 {
 	struct disk *d = r->disk;
-	int64_t off = (int64_t)r->off;
+	int64_t off = (int64_t)(d->base + r->off);
 	size_t first;
 	unsigned int nr = next_pieces(r, &first);
 

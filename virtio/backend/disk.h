@@ -32,15 +32,20 @@ struct disk_params {
 	const char *path;
 	bool readonly;
 	bool direct; /* O_DIRECT */
+	/* A part of the file as the disk: a partition of its GPT ... */
+	const char *partition; /* NULL: none */
+	/* ... or bytes; both 0: all of it; @size 0: to the end */
+	uint64_t offset, size;
 };
 
 /*
- * Open @path (a regular file or a block device whose size is a non-zero
- * multiple of DISK_SECTOR) and lock it: exclusively for writing, shared for
- * reading, so that two VMs cannot damage one image. The lock is flock(2), as
- * udev and other tools expect it on block devices; a block device that the
- * host has mounted is refused for writing too. 0, or -errno and in @why one
- * line for the user: what is wrong and what was expected.
+ * Open @path (a regular file or a block device; the disk's size is a non-zero
+ * multiple of DISK_SECTOR) and lock it, or the part that is the disk:
+ * exclusively for writing, shared for reading, so that two VMs cannot damage
+ * one image (disk_lock.h). A block device that the host has mounted is refused
+ * for writing too. Whatever is asked of a disk that is a part, no byte outside
+ * of it is read or changed. 0, or -errno and in @why one line for the user:
+ * what is wrong and what was expected.
  */
 int disk_open(struct disk **out, const struct disk_params *p, struct loop *loop,
 	      char *why, size_t why_len);

@@ -134,7 +134,7 @@ static void write_chunk(struct disk_req *r)
 	r->op.done = handle_write;
 	loop_write(r->disk->loop, &r->op, r->disk->fd,
 		   r->bounce + r->chunk_done, r->chunk_len - r->chunk_done,
-		   (int64_t)(r->chunk_off + r->chunk_done));
+		   (int64_t)(r->disk->base + r->chunk_off + r->chunk_done));
 }
 
 static void handle_read(struct loop_op *op, int res)
@@ -155,7 +155,7 @@ static void read_chunk(struct disk_req *r)
 	r->op.done = handle_read;
 	loop_read(r->disk->loop, &r->op, r->disk->fd, r->bounce + r->chunk_done,
 		  r->chunk_len - r->chunk_done,
-		  (int64_t)(r->chunk_off + r->chunk_done));
+		  (int64_t)(r->disk->base + r->chunk_off + r->chunk_done));
 }
 
 static void next_chunk(struct disk_req *r)

@@ -39,10 +39,13 @@ struct disk {
 	struct loop *loop;
 	char *path;
 	int fd;
-	uint64_t size;
+	uint64_t base; /* where the disk begins in its file */
+	uint64_t size; /* of the disk */
+	uint64_t file_size;
 	bool readonly;
 	bool direct;
 	bool is_block;
+	bool said_lock;
 	unsigned int block_size; /* of a block device: its logical blocks */
 	unsigned int mem_align;	 /* of buffers; 1 without O_DIRECT */
 	unsigned int unit;	 /* of offsets and lengths; the same */

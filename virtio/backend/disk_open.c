@@ -2,8 +2,8 @@
 /*
  * disk_open.c - open a disk: is it one, is it free, what can it do.
  *
- * @syscalls: openat newfstatat fstat statx fcntl flock ioctl fallocate close
- * @syscalls: read clock_nanosleep getpid
+ * @syscalls: openat newfstatat fstat statx fcntl ioctl fallocate close
+ * @syscalls: pread64 clock_nanosleep
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,26 +14,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/checked.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "virtio/backend/disk_gpt.h"
 #include "virtio/backend/disk_int.h"
+#include "virtio/backend/disk_lock.h"
 
 /* Of files of which the host does not say: no logical block is larger. */
 #define UNIT_FALLBACK 4096u
 #define UNIT_MAX      (64u << 10)
-
-/*
- * The kernel lets go of files that an io_uring is at work on some time after
- * the process that had it is gone.
- */
-#define RELEASE_WAIT_MS 2000
 
 /* Where the words for the user go. */
 struct reason {
@@ -55,6 +49,11 @@ fail(const struct reason *why, int err, const char *fmt, ...)
 	vsnprintf(why->text + n, why->len - (size_t)n, fmt, ap);
 	va_end(ap);
 	return err;
+}
+
+static bool is_window(const struct disk_params *p)
+{
+	return p->offset || p->size;
 }
 
 /* Kinds of files */
@@ -95,10 +94,28 @@ static int open_patiently(const char *path, int flags)
 
 		if (fd >= 0)
 			return fd;
-		if (errno != EBUSY || waited == RELEASE_WAIT_MS)
+		if (errno != EBUSY || waited == DISK_LOCK_WAIT_MS)
 			return -errno;
 		usleep(1000);
 	}
+}
+
+/*
+ * A block device is not written while it is mounted: O_EXCL says so. Only one
+ * may have it open like that, which is too few for users of parts of it: they
+ * ask, and open it without.
+ */
+static int open_unmounted(const struct disk_params *p, int flags, bool is_block)
+{
+	int fd;
+
+	if (!is_block || p->readonly)
+		return open_patiently(p->path, flags);
+	fd = open_patiently(p->path, flags | O_EXCL);
+	if (fd < 0 || (!p->partition && !is_window(p)))
+		return fd;
+	fd_close(&fd);
+	return open_patiently(p->path, flags);
 }
 
 static int explain_open(const struct disk_params *p, int err, bool is_block,
@@ -147,9 +164,7 @@ static int open_file(struct disk *d, const struct disk_params *p,
 
 	flags |= p->readonly ? O_RDONLY : O_RDWR;
 	flags |= p->direct ? O_DIRECT : 0;
-	/* Of a block device: not while it is mounted. */
-	flags |= S_ISBLK(st.st_mode) && !p->readonly ? O_EXCL : 0;
-	d->fd = open_patiently(p->path, flags);
+	d->fd = open_unmounted(p, flags, S_ISBLK(st.st_mode));
 	if (d->fd < 0)
 		return explain_open(p, d->fd, S_ISBLK(st.st_mode), why);
 
@@ -160,120 +175,24 @@ static int open_file(struct disk *d, const struct disk_params *p,
 	if (err)
 		return err;
 	d->is_block = S_ISBLK(st.st_mode);
-	d->size = (uint64_t)st.st_size;
 	if (fcntl(d->fd, F_SETFL, flags & O_DIRECT))
 		return fail(why, -errno, "%s", strerror(errno));
 	return 0;
 }
 
-/* Locking */
+/* Its size, its bytes of the file, and the locks on them */
 
-/*
- * The process that has an flock(2) on the file, or 0. A line of /proc/locks:
- * "1: FLOCK  ADVISORY  WRITE 1234 fe:00:5678 0 EOF".
- */
-static int lock_holder(int fd)
-{
-	unsigned int dev_major, dev_minor;
-	unsigned long long ino;
-	char line[256];
-	struct stat st;
-	int pid, holder = 0;
-	FILE *f;
-
-	if (fstat(fd, &st))
-		return 0;
-	f = fopen("/proc/locks", "re");
-	if (!f)
-		return 0;
-	while (!holder && fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "%*s FLOCK %*s %*s %d %x:%x:%llu", &pid,
-			   &dev_major, &dev_minor, &ino) == 4 &&
-		    makedev(dev_major, dev_minor) == st.st_dev &&
-		    ino == st.st_ino)
-			holder = pid;
-	}
-	fclose(f);
-	return holder;
-}
-
-/*
- * Whether process @pid has ended, its parent not knowing yet included. True
- * for 0: the lock is free by now, or its owner is not to be seen from here.
- */
-static bool is_gone(int pid)
-{
-	char path[32], state = 'Z';
-	FILE *f;
-
-	if (!pid)
-		return true;
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	f = fopen(path, "re");
-	if (!f)
-		return errno == ENOENT;
-	/* "1234 (its name) S ..." */
-	(void)!fscanf(f, "%*d (%*[^)]) %c", &state);
-	fclose(f);
-	return state == 'Z' || state == 'X';
-}
-
-static int explain_lock(int pid, const struct reason *why)
-{
-	if (pid == getpid())
-		return fail(why, -EBUSY,
-			    "in use by another disk of this minivmm");
-	if (pid > 0)
-		return fail(why, -EBUSY, "in use by another minivmm (pid %d)",
-			    pid);
-	return fail(why, -EBUSY, "in use by another minivmm");
-}
-
-static int try_lock(const struct disk *d)
-{
-	int mode = d->readonly ? LOCK_SH : LOCK_EX;
-
-	while (flock(d->fd, mode | LOCK_NB)) {
-		if (errno != EINTR)
-			return -errno;
-	}
-	return 0;
-}
-
-/*
- * The kernel ends the io_uring of a killed process, and the writes in it,
- * some time after the process: until then the file is rightly locked, and
- * nobody is there who could be asked to give it up. That time is waited for.
- */
-static int lock_file(const struct disk *d, const struct reason *why)
-{
-	int err, pid;
-
-	for (int waited = 0;; waited++) {
-		err = try_lock(d);
-		if (err != -EWOULDBLOCK)
-			break;
-		pid = lock_holder(d->fd);
-		if (!is_gone(pid) || waited == RELEASE_WAIT_MS)
-			return explain_lock(pid, why);
-		usleep(1000);
-	}
-	if (err)
-		log_warn("%s: cannot be locked (%s): nothing keeps another VM "
-			 "from using it",
-			 why->path, strerror(-err));
-	return 0;
-}
-
-/* Sizes and alignment */
-
-static int get_block_size(struct disk *d, const struct reason *why)
+static int get_file_size(struct disk *d, const struct reason *why)
 {
 	int size, readonly = 0;
+	struct stat st;
 
+	if (fstat(d->fd, &st))
+		return fail(why, -errno, "%s", strerror(errno));
+	d->file_size = (uint64_t)st.st_size;
 	if (!d->is_block)
 		return 0;
-	if (ioctl(d->fd, BLKGETSIZE64, &d->size) ||
+	if (ioctl(d->fd, BLKGETSIZE64, &d->file_size) ||
 	    ioctl(d->fd, BLKSSZGET, &size))
 		return fail(why, -errno, "%s", strerror(errno));
 	d->block_size = (unsigned int)size;
@@ -282,6 +201,154 @@ static int get_block_size(struct disk *d, const struct reason *why)
 			    "is a read-only device, readonly=on reads it");
 	return 0;
 }
+
+/* What a lock came to: -EBUSY is told, others do not keep from going on. */
+static int check_lock(struct disk *d, int err, int pid,
+		      const struct reason *why)
+{
+	char words[64];
+
+	if (err == -EBUSY) {
+		disk_lock_explain(pid, words, sizeof(words));
+		return fail(why, err, "%s", words);
+	}
+	if (err && !d->said_lock)
+		log_warn("%s: cannot be locked (%s): nothing keeps another VM "
+			 "from using it",
+			 why->path, strerror(-err));
+	d->said_lock |= err != 0;
+	return 0;
+}
+
+static int lock_file(struct disk *d, bool whole, const struct reason *why)
+{
+	int pid, err;
+
+	err = disk_lock_file(d->fd, whole && !d->readonly, &pid);
+	return check_lock(d, err, pid, why);
+}
+
+/* @len 0: to the end of all files. */
+static int lock_range(struct disk *d, uint64_t len, const struct reason *why)
+{
+	int pid, err;
+
+	err = disk_lock_range(d->fd, d->base, len, !d->readonly, &pid);
+	return check_lock(d, err, pid, why);
+}
+
+static int take_whole(struct disk *d, const struct reason *why)
+{
+	int err = lock_file(d, true, why);
+
+	d->size = d->file_size;
+	return err ? err : lock_range(d, 0, why);
+}
+
+static int take_window(struct disk *d, const struct disk_params *p,
+		       const struct reason *why)
+{
+	uint64_t room = d->file_size - min_u64(d->file_size, p->offset);
+	int err;
+
+	d->base = p->offset;
+	d->size = p->size ? p->size : room;
+	if (!room || d->size > room)
+		return fail(why, -EINVAL,
+			    "has %llu bytes, and offset and size leave them",
+			    (unsigned long long)d->file_size);
+	err = lock_file(d, false, why);
+	return err ? err : lock_range(d, d->size, why);
+}
+
+/* O_DIRECT wants aligned buffers, which tables are not read with. */
+static int read_table(struct disk *d, struct disk_gpt **out,
+		      const struct reason *why)
+{
+	char words[160] = "";
+	int err;
+
+	if (d->direct && fcntl(d->fd, F_SETFL, 0))
+		return fail(why, -errno, "%s", strerror(errno));
+	err = disk_gpt_read(out, d->fd, d->file_size, d->block_size, words,
+			    sizeof(words));
+	if (err)
+		return fail(why, err, "%s", words);
+	if ((*out)->from_copy)
+		log_warn("%s: its partition table is damaged; the copy at its "
+			 "end is used",
+			 why->path);
+	if (d->direct && fcntl(d->fd, F_SETFL, O_DIRECT)) {
+		free(*out);
+		return fail(why, -errno, "%s", strerror(errno));
+	}
+	return 0;
+}
+
+static int find_partition(struct disk *d, const char *name,
+			  const struct reason *why)
+{
+	const struct disk_gpt_part *part;
+	struct disk_gpt *gpt;
+	int err = read_table(d, &gpt, why);
+
+	if (err)
+		return err;
+	err = disk_gpt_find(gpt, name, &part);
+	if (!err) {
+		d->base = part->off;
+		d->size = part->len;
+	} else if (err == -ENOENT) {
+		fail(why, err, "has no partition '%.108s'", name);
+	} else {
+		fail(why, err, "has more than one partition '%.108s'", name);
+	}
+	free(gpt);
+	return err;
+}
+
+/* Who changes a table has it for milliseconds. */
+static int lock_table(struct disk *d, const struct reason *why)
+{
+	int pid, err;
+
+	for (int waited = 0;; waited++) {
+		err = disk_lock_range(d->fd, DISK_LOCK_TABLE, 1, false, &pid);
+		if (err != -EBUSY || waited == DISK_LOCK_WAIT_MS)
+			return check_lock(d, err, pid, why);
+		usleep(1000);
+	}
+}
+
+static int take_partition(struct disk *d, const struct disk_params *p,
+			  const struct reason *why)
+{
+	int err = lock_file(d, false, why);
+
+	if (!err)
+		err = lock_table(d, why);
+	/* It may have grown while the table was changed. */
+	if (!err)
+		err = get_file_size(d, why);
+	if (!err)
+		err = find_partition(d, p->partition, why);
+	if (!err)
+		err = lock_range(d, d->size, why);
+	disk_unlock_range(d->fd, DISK_LOCK_TABLE, 1);
+	return err;
+}
+
+static int take_bytes(struct disk *d, const struct disk_params *p,
+		      const struct reason *why)
+{
+	if (p->partition)
+		return take_partition(d, p, why);
+	if (is_window(p))
+		return take_window(d, p, why);
+	return take_whole(d, why);
+}
+
+/* Sizes and alignment */
 
 /* What the kernel (from 6.1 on) says of O_DIRECT; false: nothing. */
 static bool ask_alignment(struct disk *d)
@@ -317,6 +384,11 @@ static int get_alignment(struct disk *d, const struct reason *why)
 			    "direct=on needs units of %u bytes, "
 			    "more than is supported",
 			    disk_alignment(d));
+	if (!disk_in_units(d, d->base, 0))
+		return fail(why, -EINVAL,
+			    "begins at byte %llu of it, which is not a "
+			    "multiple of %u, as direct=on needs it here",
+			    (unsigned long long)d->base, d->unit);
 	/* The last unit could not be written without making the file longer. */
 	if (!disk_in_units(d, d->size, 0))
 		return fail(why, -EINVAL,
@@ -335,6 +407,12 @@ static int check_size(const struct disk *d, const struct reason *why)
 		return fail(why, -EINVAL,
 			    "its size, %llu, is not a multiple of 512 bytes",
 			    (unsigned long long)d->size);
+	if (d->base % max_u64(d->block_size, DISK_SECTOR))
+		return fail(why, -EINVAL,
+			    "begins at byte %llu of it, expected a multiple of "
+			    "%u",
+			    (unsigned long long)d->base,
+			    (unsigned int)max_u64(d->block_size, DISK_SECTOR));
 	return 0;
 }
 
@@ -345,7 +423,7 @@ static bool probe_discard(const struct disk *d)
 		return false;
 	return d->is_block ||
 	       !fallocate(d->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-			  (off_t)checked_round_up(d->size, UNIT_FALLBACK),
+			  (off_t)checked_round_up(d->file_size, UNIT_FALLBACK),
 			  UNIT_FALLBACK);
 }
 
@@ -355,9 +433,9 @@ static int examine(struct disk *d, const struct disk_params *p,
 	int err = open_file(d, p, why);
 
 	if (!err)
-		err = lock_file(d, why);
+		err = get_file_size(d, why);
 	if (!err)
-		err = get_block_size(d, why);
+		err = take_bytes(d, p, why);
 	if (!err)
 		err = check_size(d, why);
 	if (!err)

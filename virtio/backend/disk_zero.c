@@ -50,10 +50,10 @@ static void write_zeroes(struct disk_req *r)
 	r->op.done = handle_write;
 	if (pages)
 		loop_writev(d->loop, &r->op, d->fd, d->zeroes, pages,
-			    (int64_t)r->off);
+			    (int64_t)(d->base + r->off));
 	else
 		loop_write(d->loop, &r->op, d->fd, zero_page, r->len,
-			   (int64_t)r->off);
+			   (int64_t)(d->base + r->off));
 }
 
 /* The last way. What O_DIRECT would refuse is an ordinary write of zeroes. */
@@ -110,7 +110,8 @@ static void try_next(struct disk_req *r)
 
 	if (mode) {
 		r->op.done = handle_fallocate;
-		loop_fallocate(d->loop, &r->op, d->fd, mode, r->off, r->len);
+		loop_fallocate(d->loop, &r->op, d->fd, mode, d->base + r->off,
+			       r->len);
 	} else if (r->kind == DISK_DISCARD) {
 		disk_end_later(r, 0);
 	} else {
