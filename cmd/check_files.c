@@ -105,7 +105,8 @@ static int check_disk(const struct config_disk *d, struct stat *st,
 	int fd, err;
 
 	snprintf(what, sizeof(what), "disk %s", d->name);
-	fd = open_input(what, d->path, d->readonly ? O_RDONLY : O_RDWR, true,
+	fd = open_input(what, d->path,
+			d->readonly || d->ephemeral ? O_RDONLY : O_RDWR, true,
 			st, e);
 	if (fd < 0)
 		return fd;

@@ -56,6 +56,14 @@ static int plug_in(struct devices *d, struct virtio_dev *dev)
 	return virtio_mmio_create(&d->slot[n].mmio, &p);
 }
 
+/* Not /tmp: that is RAM in many places. */
+static const char *temporary_folder(void)
+{
+	const char *tmp = getenv("TMPDIR");
+
+	return tmp && *tmp ? tmp : "/var/tmp";
+}
+
 static int add_disk(struct devices *d, size_t i, struct machine_error *e)
 {
 	const struct config_disk *cfg = &d->p.cfg->disks[i];
@@ -66,6 +74,7 @@ static int add_disk(struct devices *d, size_t i, struct machine_error *e)
 		.partition = cfg->partition,
 		.offset = cfg->offset,
 		.size = cfg->size,
+		.layer = cfg->ephemeral ? temporary_folder() : NULL,
 	};
 	struct virtio_blk_params blk = {
 		.serial = cfg->serial,

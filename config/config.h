@@ -62,6 +62,7 @@ struct config_disk {
 	/* A part of the file: a partition of its table, or bytes. */
 	char *partition;       /* NULL: none */
 	uint64_t offset, size; /* both 0: all; size 0: to the end */
+	bool ephemeral;	       /* what is written is forgotten */
 	bool from_option;      /* --disk, not a section of a file */
 };
 

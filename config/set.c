@@ -106,8 +106,9 @@ static const struct config_row rows[] = {
 			.option = "disk", .metavar = "FILE[,key=value...]",
 			.format = "FILE[,readonly=on|off][,direct=on|off]"
 				  "[,serial=TEXT][,queues=N]"
-				  "[,partition=NAME][,offset=SIZE][,size=SIZE]",
-			.help = "disk: readonly, serial, partition ...",
+				  "[,partition=NAME][,offset=SIZE][,size=SIZE]"
+				  "[,ephemeral=on|off]",
+			.help = "disk: readonly, partition, ephemeral ...",
 		},
 		.type = &config_type_group,
 	},
@@ -182,6 +183,14 @@ static const struct config_row rows[] = {
 		},
 		.type = &config_type_size, .field = DISK(size),
 		.max = INT64_MAX, .step = 512,
+	},
+	{
+		.pub = {
+			.section = "disk", .key = "ephemeral",
+			.format = "on or off", .fallback = "off",
+			.help = "forget at the end what was written",
+		},
+		.type = &config_type_switch, .field = DISK(ephemeral),
 	},
 	{
 		.pub = {

@@ -28,10 +28,15 @@ static bool share_bytes(const struct config_disk *a,
 	return true;
 }
 
+static bool writes(const struct config_disk *d)
+{
+	return !d->readonly && !d->ephemeral;
+}
+
 bool config_disks_clash(const struct config_disk *a,
 			const struct config_disk *b)
 {
-	return !(a->readonly && b->readonly) && share_bytes(a, b);
+	return (writes(a) || writes(b)) && share_bytes(a, b);
 }
 
 static int check_pair(const struct config_disk *a, const struct config_disk *b,
@@ -65,6 +70,12 @@ static int check_disk(const struct config_disk *d, struct config_error *e)
 					"disk %s: partition and %s; expected "
 					"one of them",
 					d->name, d->offset ? "offset" : "size");
+	if (d->ephemeral && (d->readonly || d->direct))
+		return config_error_set(e,
+					"disk %s: ephemeral and %s; expected "
+					"one of them",
+					d->name,
+					d->readonly ? "readonly" : "direct");
 	return 0;
 }
 

@@ -896,6 +896,34 @@ static void a_partition_has_no_offset_of_its_own(void **state)
 			    "of them");
 }
 
+static void ephemeral_disks_share_their_file(void **state)
+{
+	struct vm_config *c = *state;
+	struct config_error e;
+
+	accepts(c, "kernel", "k");
+	accepts(c, "disk", "a,ephemeral=on");
+	accepts(c, "disk", "a,ephemeral=on");
+	accepts(c, "disk", "a,readonly=on");
+	assert_int_equal(config_validate(c, &e), 0);
+	accepts(c, "disk", "a");
+	validate_refuses(c, "disk disk0 and disk disk3: both are a;");
+}
+
+static void ephemeral_disks_are_neither_readonly_nor_direct(void **state)
+{
+	struct vm_config *c = *state;
+
+	accepts(c, "kernel", "k");
+	accepts(c, "disk", "a,ephemeral=on,readonly=on");
+	validate_refuses(c, "disk disk0: ephemeral and readonly; expected one "
+			    "of them");
+	c->disks[0].readonly = false;
+	c->disks[0].direct = true;
+	validate_refuses(c, "disk disk0: ephemeral and direct; expected one "
+			    "of them");
+}
+
 static void parts_of_files_are_whole_sectors(void **state)
 {
 	refuses(*state, "disk", "a,offset=100",
@@ -1065,6 +1093,7 @@ static void assert_disk_equal(const struct config_disk *a,
 	assert_text_equal(a->partition, b->partition);
 	assert_int_equal(a->offset, b->offset);
 	assert_int_equal(a->size, b->size);
+	assert_int_equal(a->ephemeral, b->ephemeral);
 }
 
 static void assert_net_equal(const struct config_net *a,
@@ -1355,6 +1384,8 @@ static const struct CMUnitTest tests[] = {
 	T(parts_that_overlap_are_refused),
 	T(a_partition_has_no_offset_of_its_own),
 	T(parts_of_files_are_whole_sectors),
+	T(ephemeral_disks_share_their_file),
+	T(ephemeral_disks_are_neither_readonly_nor_direct),
 	T(a_disk_section_needs_a_file),
 	T(a_net_section_needs_a_kind),
 	T(nets_that_do_not_fit_are_refused),

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -418,6 +419,28 @@ static void whole_files_and_parts_exclude_each_other(void **state)
 	disk_close(part);
 }
 
+static void layers_share_what_is_below_with_readers(void **state)
+{
+	struct host *h = *state;
+	struct disk_params p = { .path = h->path,
+				 .partition = "one",
+				 .layer = "/tmp" };
+	struct disk *a, *b, *c;
+
+	assert_int_equal(disk_open(&a, &p, h->loop, h->why, 256), 0);
+	assert_int_equal(disk_open(&b, &p, h->loop, h->why, 256), 0);
+	assert_false(disk_readonly(a));
+	assert_true(disk_can_discard(a));
+	assert_int_equal(open_it(h, &c, "one", 0, 0, true), 0);
+	disk_close(c);
+	assert_int_equal(open_it(h, &c, "one", 0, 0, false), -EBUSY);
+	disk_close(a);
+	disk_close(b);
+	p.layer = "/nonexistent";
+	assert_int_equal(disk_open(&a, &p, h->loop, h->why, 256), -ENOENT);
+	assert_non_null(strstr(h->why, "in /nonexistent (TMPDIR)"));
+}
+
 static void raw_parts_exclude_what_they_overlap(void **state)
 {
 	struct host *h = *state;
@@ -495,25 +518,33 @@ static void the_holder_of_a_part_is_named(void **state)
 {
 	struct host *h = *state;
 	struct disk *one, *two;
-	char words[64];
-	int status;
+	char words[64], c;
+	int p[2], status;
 	pid_t pid;
 
-	assert_int_equal(open_it(h, &one, "one", 0, 0, true), 0);
-	snprintf(words, sizeof(words), "in use by another minivmm (pid %d)",
-		 getpid());
+	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
 	pid = fork();
 	if (!pid) {
-		/* This process has a part of the file, too. */
-		if (open_it(h, &two, "two", 0, 0, false))
-			_exit(1);
-		if (open_it(h, &one, "one", 0, 0, false) != -EBUSY)
-			_exit(2);
-		_exit(strstr(h->why, words) ? 0 : 3);
+		c = open_it(h, &one, "one", 0, 0, true) ? 'n' : 'y';
+		fd_write_all(p[1], &c, 1);
+		pause();
+		_exit(0);
 	}
+	assert_int_equal(read(p[0], &c, 1), 1);
+	assert_int_equal(c, 'y');
+	snprintf(words, sizeof(words), "in use by another minivmm (pid %d)",
+		 pid);
+	/* This process has a part of the file, too. */
+	assert_int_equal(open_it(h, &two, "two", 0, 0, false), 0);
+	assert_int_equal(open_it(h, &one, "one", 0, 0, false), -EBUSY);
+	assert_non_null(strstr(h->why, words));
+	kill(pid, SIGKILL);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
+	assert_int_equal(open_it(h, &one, "one", 0, 0, false), 0);
 	disk_close(one);
+	disk_close(two);
+	close(p[0]);
+	close(p[1]);
 }
 
 static void disk_lock_test_sees_others_only(void **state)
@@ -553,6 +584,7 @@ static const struct CMUnitTest tests[] = {
 	T(disk_gpt_reads_images_of_any_length),
 	H(partitions_of_one_file_are_disks_at_once),
 	H(whole_files_and_parts_exclude_each_other),
+	H(layers_share_what_is_below_with_readers),
 	H(raw_parts_exclude_what_they_overlap),
 	H(raw_parts_end_with_the_file),
 	H(disk_open_tells_what_is_wrong_with_a_partition),

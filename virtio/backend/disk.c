@@ -109,6 +109,8 @@ void disk_moved(struct disk_req *r, int res, void (*more)(struct disk_req *r))
 		disk_end(r, res ? res : -EIO);
 		return;
 	}
+	if (r->kind != DISK_READ && disk_has_layer(r->disk))
+		disk_layer_wrote(r->disk, r->off, (uint64_t)res);
 	disk_advance(r, (uint64_t)res);
 	if (r->len)
 		more(r);
@@ -121,15 +123,19 @@ static void handle_transfer(struct loop_op *op, int res)
 	disk_moved(container_of(op, struct disk_req, op), res, disk_transfer);
 }
 
-/* How many of @r's pieces to move at once; *first: how much of the first. */
-static unsigned int next_pieces(const struct disk_req *r, size_t *first)
+/*
+ * How many of @r's pieces to move at once, of @max bytes at most; *first: how
+ * much of the first.
+ */
+static unsigned int next_pieces(const struct disk_req *r, uint64_t max,
+				size_t *first)
 {
 	uint64_t sum = r->iov->iov_len;
 	unsigned int nr = 1;
 
-	*first = min_u64(sum, TRANSFER_MAX);
-	while (sum <= TRANSFER_MAX && nr < r->nr_iov && nr < IOV_MAX &&
-	       r->iov[nr].iov_len <= TRANSFER_MAX - sum)
+	*first = min_u64(sum, max);
+	while (sum <= max && nr < r->nr_iov && nr < IOV_MAX &&
+	       r->iov[nr].iov_len <= max - sum)
 		sum += r->iov[nr++].iov_len;
 	return nr;
 }
@@ -137,20 +143,22 @@ static unsigned int next_pieces(const struct disk_req *r, size_t *first)
 void disk_transfer(struct disk_req *r)
 {
 	struct disk *d = r->disk;
-	int64_t off = (int64_t)(d->base + r->off);
+	bool write = r->kind == DISK_WRITE;
+	struct disk_place p =
+		disk_place(d, write, r->off, min_u64(r->len, TRANSFER_MAX));
+	int64_t off = (int64_t)p.off;
 	size_t first;
-	unsigned int nr = next_pieces(r, &first);
+	unsigned int nr = next_pieces(r, p.len, &first);
 
 	r->op.done = handle_transfer;
-	if (nr == 1 && r->kind == DISK_READ)
-		loop_read(d->loop, &r->op, d->fd, r->iov->iov_base, first, off);
+	if (nr == 1 && !write)
+		loop_read(d->loop, &r->op, p.fd, r->iov->iov_base, first, off);
 	else if (nr == 1)
-		loop_write(d->loop, &r->op, d->fd, r->iov->iov_base, first,
-			   off);
-	else if (r->kind == DISK_READ)
-		loop_readv(d->loop, &r->op, d->fd, r->iov, nr, off);
+		loop_write(d->loop, &r->op, p.fd, r->iov->iov_base, first, off);
+	else if (!write)
+		loop_readv(d->loop, &r->op, p.fd, r->iov, nr, off);
 	else
-		loop_writev(d->loop, &r->op, d->fd, r->iov, nr, off);
+		loop_writev(d->loop, &r->op, p.fd, r->iov, nr, off);
 }
 
 /* Flushing */
@@ -164,6 +172,10 @@ static void handle_flush(struct loop_op *op, int res)
 
 static void flush(struct disk_req *r)
 {
+	if (disk_has_layer(r->disk)) {
+		disk_end_later(r, 0);
+		return;
+	}
 	r->op.done = handle_flush;
 	loop_fdatasync(r->disk->loop, &r->op, r->disk->fd);
 }

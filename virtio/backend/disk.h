@@ -9,7 +9,8 @@
  * than a guest may use: what is aligned still goes straight, the rest through
  * a bounce buffer (disk_bounce.c), and writes of parts of a unit run while no
  * other write does (disk_gate.c). disk_zero.c does discard and write-zeroes,
- * with or without the file system's help.
+ * with or without the file system's help. disk_layer.c keeps what is written
+ * to a disk that is to be forgotten.
  *
  * Open and close: before and after loop_run(), or loop thread only. The rest:
  * loop thread only.
@@ -36,6 +37,12 @@ struct disk_params {
 	const char *partition; /* NULL: none */
 	/* ... or bytes; both 0: all of it; @size 0: to the end */
 	uint64_t offset, size;
+	/*
+	 * Not NULL: the file is only read, and what is written goes to a
+	 * temporary file in this folder, which ends with the disk. Not with
+	 * @direct or @readonly.
+	 */
+	const char *layer;
 };
 
 /*
@@ -58,8 +65,8 @@ void disk_close(struct disk *d);
 uint64_t disk_sectors(const struct disk *d);
 bool disk_readonly(const struct disk *d);
 /*
- * What O_DIRECT wants buffers, offsets and lengths to be multiples of; 1
- * without it. Requests that are not work, but slower.
+ * What O_DIRECT, or a layer, wants buffers, offsets and lengths to be
+ * multiples of; 1 without them. Requests that are not work, but slower.
  */
 unsigned int disk_alignment(const struct disk *d);
 /* Whether discard and write-zeroes can work on this file at all. */

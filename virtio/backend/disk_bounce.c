@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * disk_bounce.c - transfers that O_DIRECT would refuse: their buffers, their
- * offset or their length are not in the host's units.
+ * offset or their length are not in the host's units. And writes of parts of
+ * a layer's blocks (disk_layer.c): then the units are these.
  *
  * How it works. The range goes through an aligned buffer in chunks of whole
  * units:
@@ -31,8 +32,12 @@ bool disk_must_bounce(const struct disk_req *r)
 
 	if (r->kind != DISK_READ && r->kind != DISK_WRITE)
 		return false;
+	if (disk_has_layer(d) && r->kind == DISK_READ)
+		return false;
 	if (!disk_in_units(d, r->off, r->len) || !r->iov)
 		return true;
+	if (disk_has_layer(d))
+		return false;
 	for (unsigned int i = 0; i < r->nr_iov; i++) {
 		if ((uintptr_t)r->iov[i].iov_base & (d->mem_align - 1) ||
 		    r->iov[i].iov_len & (d->unit - 1))
@@ -125,16 +130,27 @@ static void handle_write(struct loop_op *op, int res)
 {
 	struct disk_req *r = container_of(op, struct disk_req, op);
 
-	if (moved(r, res, write_chunk))
-		next_chunk(r);
+	if (!moved(r, res, write_chunk))
+		return;
+	if (disk_has_layer(r->disk))
+		disk_layer_wrote(r->disk, r->chunk_off, r->chunk_len);
+	next_chunk(r);
+}
+
+/* What is left of the chunk, or as much of it as is in one place. */
+static struct disk_place chunk_place(const struct disk_req *r, bool write)
+{
+	return disk_place(r->disk, write, r->chunk_off + r->chunk_done,
+			  r->chunk_len - r->chunk_done);
 }
 
 static void write_chunk(struct disk_req *r)
 {
+	struct disk_place p = chunk_place(r, true);
+
 	r->op.done = handle_write;
-	loop_write(r->disk->loop, &r->op, r->disk->fd,
-		   r->bounce + r->chunk_done, r->chunk_len - r->chunk_done,
-		   (int64_t)(r->disk->base + r->chunk_off + r->chunk_done));
+	loop_write(r->disk->loop, &r->op, p.fd, r->bounce + r->chunk_done,
+		   p.len, (int64_t)p.off);
 }
 
 static void handle_read(struct loop_op *op, int res)
@@ -152,10 +168,11 @@ static void handle_read(struct loop_op *op, int res)
 
 static void read_chunk(struct disk_req *r)
 {
+	struct disk_place p = chunk_place(r, false);
+
 	r->op.done = handle_read;
-	loop_read(r->disk->loop, &r->op, r->disk->fd, r->bounce + r->chunk_done,
-		  r->chunk_len - r->chunk_done,
-		  (int64_t)(r->disk->base + r->chunk_off + r->chunk_done));
+	loop_read(r->disk->loop, &r->op, p.fd, r->bounce + r->chunk_done, p.len,
+		  (int64_t)p.off);
 }
 
 static void next_chunk(struct disk_req *r)
@@ -168,7 +185,9 @@ static void next_chunk(struct disk_req *r)
 	}
 	r->chunk_off = r->off & ~(unit - 1);
 	end = min_u64(r->off + r->len, r->chunk_off + CHUNK_MAX);
-	r->chunk_len = checked_round_up(end, unit) - r->chunk_off;
+	/* Only the last block of a layer is not a whole unit. */
+	end = min_u64(checked_round_up(end, unit), r->disk->size);
+	r->chunk_len = end - r->chunk_off;
 	r->chunk_done = 0;
 
 	if (r->kind == DISK_READ || wanted(r) < r->chunk_len) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * disk_gate.c - which requests of an O_DIRECT disk may run at the same time.
+ * disk_gate.c - which requests may run at the same time: of a disk with
+ * O_DIRECT or a layer.
  *
  * How it works. Two things need an order:
  *
@@ -13,8 +14,8 @@
  *
  * Who must wait queues up, and who comes later queues behind, so that nobody
  * waits for ever. Reads that need no buffer, and flushes, pass by: they do
- * not harm anyone. Without O_DIRECT everything passes by: the page cache
- * keeps the order.
+ * not harm anyone. On other disks everything passes by: the page cache keeps
+ * the order.
  */
 #include <stddef.h>
 
@@ -57,7 +58,8 @@ void disk_gate_enter(struct disk_req *r)
 	struct disk_gate *g = &r->disk->gate;
 
 	r->bounces = false;
-	if (r->disk->direct && r->kind != DISK_FLUSH)
+	if ((r->disk->direct || disk_has_layer(r->disk)) &&
+	    r->kind != DISK_FLUSH)
 		classify(r);
 
 	if (!r->gated) {

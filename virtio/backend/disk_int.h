@@ -15,6 +15,8 @@
 #define DISK_ZERO_PAGE	4096u
 #define DISK_ZERO_PAGES 64u
 
+#define DISK_LAYER_BLOCK 4096u
+
 #define DISK_BOUNCES_MAX 16 /* requests with a bounce buffer at a time */
 
 enum disk_req_kind {
@@ -35,6 +37,20 @@ struct disk_gate {
 	struct disk_req **last;
 };
 
+/* disk_layer.c's; without one, fd is -1. */
+struct disk_layer {
+	int fd;
+	uint64_t *bits; /* one per block: it is here, not in the image */
+	size_t bits_len;
+};
+
+/* Where bytes of a disk are. */
+struct disk_place {
+	int fd;
+	uint64_t off;
+	uint64_t len; /* that are there, one after the other */
+};
+
 struct disk {
 	struct loop *loop;
 	char *path;
@@ -43,6 +59,7 @@ struct disk {
 	uint64_t size; /* of the disk */
 	uint64_t file_size;
 	bool readonly;
+	bool shares; /* the file is only read, whatever the guest may do */
 	bool direct;
 	bool is_block;
 	bool said_lock;
@@ -53,6 +70,7 @@ struct disk {
 	bool no_punch; /* the host said that it cannot */
 	bool no_zero_range;
 	atomic_bool said_error;
+	struct disk_layer layer;
 	struct disk_gate gate;
 	void *bounce[DISK_BOUNCES_MAX]; /* made when first needed, and kept */
 	uint32_t bounces_used;		/* a bit for each */
@@ -91,6 +109,30 @@ bool disk_must_bounce(const struct disk_req *r);
 /* disk_zero.c */
 void disk_zero_init(struct disk *d);
 void disk_zero_run(struct disk_req *r);
+
+/* disk_layer.c */
+
+/* Give @d, whose size is known, a layer in @folder. 0 or -errno. */
+int disk_layer_open(struct disk *d, const char *folder);
+void disk_layer_close(struct disk *d);
+struct disk_place disk_layer_place(const struct disk *d, bool write,
+				   uint64_t off, uint64_t len);
+/* These bytes are in the layer now. */
+void disk_layer_wrote(struct disk *d, uint64_t off, uint64_t len);
+
+static inline bool disk_has_layer(const struct disk *d)
+{
+	return d->layer.fd >= 0;
+}
+
+/* Where to read from or write to for as much of the range as is there. */
+static inline struct disk_place disk_place(const struct disk *d, bool write,
+					   uint64_t off, uint64_t len)
+{
+	if (disk_has_layer(d))
+		return disk_layer_place(d, write, off, len);
+	return (struct disk_place){ d->fd, d->base + off, len };
+}
 
 static inline bool disk_in_units(const struct disk *d, uint64_t off,
 				 uint64_t len)

@@ -105,11 +105,11 @@ static int open_patiently(const char *path, int flags)
  * may have it open like that, which is too few for users of parts of it: they
  * ask, and open it without.
  */
-static int open_unmounted(const struct disk_params *p, int flags, bool is_block)
+static int open_unmounted(const struct disk_params *p, int flags, bool ask)
 {
 	int fd;
 
-	if (!is_block || p->readonly)
+	if (!ask)
 		return open_patiently(p->path, flags);
 	fd = open_patiently(p->path, flags | O_EXCL);
 	if (fd < 0 || (!p->partition && !is_window(p)))
@@ -127,7 +127,8 @@ static int explain_open(const struct disk_params *p, int err, bool is_block,
 	case -EACCES:
 	case -EPERM:
 		return fail(why, err, "no permission to %s it",
-			    p->readonly ? "read" : "read and write");
+			    p->readonly || p->layer ? "read"
+						    : "read and write");
 	case -EROFS:
 		return fail(why, err,
 			    "cannot be written here, readonly=on reads it");
@@ -162,9 +163,9 @@ static int open_file(struct disk *d, const struct disk_params *p,
 	if (err)
 		return err;
 
-	flags |= p->readonly ? O_RDONLY : O_RDWR;
+	flags |= d->shares ? O_RDONLY : O_RDWR;
 	flags |= p->direct ? O_DIRECT : 0;
-	d->fd = open_unmounted(p, flags, S_ISBLK(st.st_mode));
+	d->fd = open_unmounted(p, flags, S_ISBLK(st.st_mode) && !d->shares);
 	if (d->fd < 0)
 		return explain_open(p, d->fd, S_ISBLK(st.st_mode), why);
 
@@ -196,7 +197,7 @@ static int get_file_size(struct disk *d, const struct reason *why)
 	    ioctl(d->fd, BLKSSZGET, &size))
 		return fail(why, -errno, "%s", strerror(errno));
 	d->block_size = (unsigned int)size;
-	if (!d->readonly && !ioctl(d->fd, BLKROGET, &readonly) && readonly)
+	if (!d->shares && !ioctl(d->fd, BLKROGET, &readonly) && readonly)
 		return fail(why, -EROFS,
 			    "is a read-only device, readonly=on reads it");
 	return 0;
@@ -224,7 +225,7 @@ static int lock_file(struct disk *d, bool whole, const struct reason *why)
 {
 	int pid, err;
 
-	err = disk_lock_file(d->fd, whole && !d->readonly, &pid);
+	err = disk_lock_file(d->fd, whole && !d->shares, &pid);
 	return check_lock(d, err, pid, why);
 }
 
@@ -233,7 +234,7 @@ static int lock_range(struct disk *d, uint64_t len, const struct reason *why)
 {
 	int pid, err;
 
-	err = disk_lock_range(d->fd, d->base, len, !d->readonly, &pid);
+	err = disk_lock_range(d->fd, d->base, len, !d->shares, &pid);
 	return check_lock(d, err, pid, why);
 }
 
@@ -369,6 +370,8 @@ static int get_alignment(struct disk *d, const struct reason *why)
 {
 	d->mem_align = 1;
 	d->unit = 1;
+	if (disk_has_layer(d))
+		d->unit = DISK_LAYER_BLOCK;
 	if (!d->direct)
 		return 0;
 
@@ -421,10 +424,23 @@ static bool probe_discard(const struct disk *d)
 {
 	if (d->readonly)
 		return false;
-	return d->is_block ||
+	return d->is_block || disk_has_layer(d) ||
 	       !fallocate(d->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 			  (off_t)checked_round_up(d->file_size, UNIT_FALLBACK),
 			  UNIT_FALLBACK);
+}
+
+static int add_layer(struct disk *d, const struct disk_params *p,
+		     const struct reason *why)
+{
+	int err = disk_layer_open(d, p->layer);
+
+	if (err)
+		return fail(why, err,
+			    "no temporary file for what is written, in %s "
+			    "(TMPDIR): %s",
+			    p->layer, strerror(-err));
+	return 0;
 }
 
 static int examine(struct disk *d, const struct disk_params *p,
@@ -438,6 +454,8 @@ static int examine(struct disk *d, const struct disk_params *p,
 		err = take_bytes(d, p, why);
 	if (!err)
 		err = check_size(d, why);
+	if (!err && p->layer)
+		err = add_layer(d, p, why);
 	if (!err)
 		err = get_alignment(d, why);
 	return err;
@@ -455,7 +473,9 @@ int disk_open(struct disk **out, const struct disk_params *p, struct loop *loop,
 		return fail(&reason, err, "%s", strerror(ENOMEM));
 	d->fd = -1;
 	d->loop = loop;
+	d->layer.fd = -1;
 	d->readonly = p->readonly;
+	d->shares = p->readonly || p->layer;
 	d->direct = p->direct;
 	disk_gate_init(&d->gate);
 	disk_zero_init(d);
@@ -473,6 +493,7 @@ int disk_open(struct disk **out, const struct disk_params *p, struct loop *loop,
 	return 0;
 
 close_disk:
+	disk_layer_close(d);
 	fd_close(&d->fd);
 	free(d->path);
 free_disk:
@@ -484,6 +505,7 @@ void disk_close(struct disk *d)
 {
 	if (!d)
 		return;
+	disk_layer_close(d);
 	fd_close(&d->fd);
 	disk_bounce_fini(d);
 	free(d->path);

@@ -44,16 +44,17 @@ static void handle_write(struct loop_op *op, int res)
 static void write_zeroes(struct disk_req *r)
 {
 	struct disk *d = r->disk;
+	struct disk_place p = disk_place(d, true, r->off, r->len);
 	unsigned int pages =
 		(unsigned int)min_u64(r->len / DISK_ZERO_PAGE, DISK_ZERO_PAGES);
 
 	r->op.done = handle_write;
 	if (pages)
-		loop_writev(d->loop, &r->op, d->fd, d->zeroes, pages,
-			    (int64_t)(d->base + r->off));
+		loop_writev(d->loop, &r->op, p.fd, d->zeroes, pages,
+			    (int64_t)p.off);
 	else
-		loop_write(d->loop, &r->op, d->fd, zero_page, r->len,
-			   (int64_t)(d->base + r->off));
+		loop_write(d->loop, &r->op, p.fd, zero_page, r->len,
+			   (int64_t)p.off);
 }
 
 /* The last way. What O_DIRECT would refuse is an ordinary write of zeroes. */
@@ -73,7 +74,9 @@ static int best_mode(const struct disk_req *r)
 {
 	const struct disk *d = r->disk;
 
-	if ((r->kind == DISK_DISCARD || r->unmap) && !d->no_punch)
+	/* A hole in a layer reads as zeroes, and costs nothing. */
+	if ((r->kind == DISK_DISCARD || r->unmap || disk_has_layer(d)) &&
+	    !d->no_punch)
 		return PUNCH;
 	if (r->kind == DISK_ZEROES && !d->no_zero_range)
 		return ZERO;
@@ -93,6 +96,8 @@ static void handle_fallocate(struct loop_op *op, int res)
 	struct disk *d = r->disk;
 
 	if (!cannot(res)) {
+		if (!res && disk_has_layer(d))
+			disk_layer_wrote(d, r->off, r->len);
 		disk_end(r, res);
 		return;
 	}
@@ -107,11 +112,12 @@ static void try_next(struct disk_req *r)
 {
 	struct disk *d = r->disk;
 	int mode = best_mode(r);
+	struct disk_place p;
 
 	if (mode) {
+		p = disk_place(d, true, r->off, r->len);
 		r->op.done = handle_fallocate;
-		loop_fallocate(d->loop, &r->op, d->fd, mode, d->base + r->off,
-			       r->len);
+		loop_fallocate(d->loop, &r->op, p.fd, mode, p.off, p.len);
 	} else if (r->kind == DISK_DISCARD) {
 		disk_end_later(r, 0);
 	} else {
@@ -119,29 +125,47 @@ static void try_next(struct disk_req *r)
 	}
 }
 
-/* Block devices know blocks only: discard those inside, and no part of one. */
+/* What discard and write-zeroes of the host's come in. */
+static uint64_t granule(const struct disk *d)
+{
+	if (disk_has_layer(d))
+		return DISK_LAYER_BLOCK;
+	return d->is_block ? d->block_size : 1;
+}
+
+/* The last block of a layer may be a part of one. */
+static bool ends_block(const struct disk *d, uint64_t end)
+{
+	return !(end & (granule(d) - 1)) ||
+	       (disk_has_layer(d) && end == d->size);
+}
+
+/* Discard whole blocks, and no part of one. */
 static void shrink_to_blocks(struct disk_req *r)
 {
-	uint64_t size = r->disk->block_size;
+	uint64_t size = granule(r->disk);
 	uint64_t from = checked_round_up(r->off, size);
-	uint64_t to = (r->off + r->len) & ~(size - 1);
+	uint64_t to = r->off + r->len;
 
+	if (!ends_block(r->disk, to))
+		to &= ~(size - 1);
 	r->off = from;
 	r->len = to > from ? to - from : 0;
 }
 
 static bool is_in_blocks(const struct disk_req *r)
 {
-	return !((r->off | r->len) & (r->disk->block_size - 1));
+	return !(r->off & (granule(r->disk) - 1)) &&
+	       ends_block(r->disk, r->off + r->len);
 }
 
 void disk_zero_run(struct disk_req *r)
 {
-	if (r->disk->is_block && r->kind == DISK_DISCARD)
+	if (r->kind == DISK_DISCARD)
 		shrink_to_blocks(r);
 	if (!r->len)
 		disk_end_later(r, 0);
-	else if (r->disk->is_block && !is_in_blocks(r))
+	else if (!is_in_blocks(r))
 		start_writing(r);
 	else
 		try_next(r);
