@@ -18,6 +18,7 @@
 #include "vcpu/irqchip/irqchip.h"
 #include "virtio/backend/disk.h"
 #include "virtio/backend/net.h"
+#include "virtio/balloon.h"
 #include "virtio/blk.h"
 #include "virtio/device.h"
 #include "virtio/rng.h"
@@ -142,6 +143,23 @@ static int add_rng(struct devices *d, struct machine_error *e)
 	return err ? err : plug_in(d, dev);
 }
 
+static int add_balloon(struct devices *d, struct machine_error *e)
+{
+	const struct config_balloon *cfg = d->p.cfg->balloon;
+	struct virtio_balloon_params p = { .name = "balloon0" };
+	struct virtio_dev *dev;
+	int err;
+
+	(void)e;
+	if (!d->p.cfg->nr_balloons)
+		return 0;
+	p.size = cfg->size;
+	p.deflate_on_oom = cfg->deflate_on_oom;
+	p.report_free = cfg->free_page_reporting;
+	err = virtio_balloon_create(&dev, d->p.ram, d->p.loop, &p);
+	return err ? err : plug_in(d, dev);
+}
+
 static int add_all(struct devices *d, struct machine_error *e)
 {
 	static int (*const add[])(struct devices * d,
@@ -149,6 +167,7 @@ static int add_all(struct devices *d, struct machine_error *e)
 		add_disks,
 		add_nets,
 		add_rng,
+		add_balloon,
 	};
 	int err = 0;
 

@@ -100,6 +100,14 @@ struct config_net {
 	bool from_option;	    /* --net, not a section of a file */
 };
 
+struct config_balloon {
+	char *name;    /* "balloon" */
+	uint64_t size; /* bytes, at most the memory */
+	bool deflate_on_oom;
+	bool free_page_reporting;
+	bool from_option; /* --balloon, not the section of a file */
+};
+
 struct vm_config {
 	/* [vm] */
 	char *name;
@@ -129,6 +137,9 @@ struct vm_config {
 	/* [net NAME]..., in order */
 	struct config_net *nets;
 	size_t nr_nets;
+	/* [balloon]: none or one */
+	struct config_balloon *balloon;
+	size_t nr_balloons;
 };
 
 /* "tap", "user"... */

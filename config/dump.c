@@ -77,8 +77,8 @@ static void print_group(const struct vm_config *c, const struct config_group *g,
 	const void *item;
 
 	for (size_t i = 0; (item = config_group_item(c, g, i)); i++) {
-		fprintf(out, "\n[%s %s]\n", g->section,
-			config_group_name(g, item));
+		fprintf(out, "\n[%s%s%s]\n", g->section, g->single ? "" : " ",
+			g->single ? "" : config_group_name(g, item));
 		print_rows(g->section, item, out);
 	}
 }

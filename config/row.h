@@ -73,9 +73,13 @@ extern const struct config_type config_type_subnet;   /* of config_net */
 extern const struct config_type config_type_address;  /* uint32_t, IPv4 */
 extern const struct config_type config_type_group;    /* a whole --disk */
 
-/* A list of named things, each with the keys of the rows of its section. */
+/*
+ * A list of named things, each with the keys of the rows of its section; or
+ * one thing, which has the name of its section.
+ */
 struct config_group {
 	const char *section; /* "disk": [disk NAME], --disk */
+	bool single;	     /* "balloon": [balloon], --balloon; max is 1 */
 	const char *first;   /* key of the first piece, which must be set */
 	size_t max;	     /* items */
 	size_t list, nr;     /* offsets in vm_config: the items, how many */
@@ -90,7 +94,10 @@ const struct config_group *config_group(size_t i);
 /* The list whose rows are those of @section ("disk"), or NULL. */
 const struct config_group *config_group_called(const char *section);
 
-/* The list of the ini section "disk NAME", and NAME; NULL: no such list. */
+/*
+ * The list of the ini section "disk NAME", and NAME; or of "balloon", and that;
+ * NULL: no such list.
+ */
 const struct config_group *config_group_of(const char *section,
 					   const char **name);
 

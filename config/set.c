@@ -21,9 +21,10 @@ static const char *const io_names[] = { "auto", "uring", "poll", NULL };
 static const char *const boot_names[] = { "auto", "linux", "pvh", "flat",
 					  NULL };
 
-#define VM(member)   offsetof(struct vm_config, member)
-#define DISK(member) offsetof(struct config_disk, member)
-#define NET(member)  offsetof(struct config_net, member)
+#define VM(member)	offsetof(struct vm_config, member)
+#define DISK(member)	offsetof(struct config_disk, member)
+#define NET(member)	offsetof(struct config_net, member)
+#define BALLOON(member) offsetof(struct config_balloon, member)
 
 static const struct config_row rows[] = {
 	{
@@ -299,6 +300,44 @@ static const struct config_row rows[] = {
 			.help = "user, passt: IPv6 beside IPv4",
 		},
 		.type = &config_type_switch, .field = NET(ipv6),
+	},
+	{
+		.pub = {
+			.section = "balloon", .key = NULL,
+			.option = "balloon", .metavar = "SIZE[,key=...]",
+			.format = "SIZE[,deflate-on-oom=on|off]"
+				  "[,free-page-reporting=on|off]",
+			.help = "memory balloon",
+		},
+		.type = &config_type_group,
+	},
+	{
+		.pub = {
+			.section = "balloon", .key = "size",
+			.format = "a size from 0 to 64G in steps of 4K, "
+				  "such as 128M",
+			.fallback = "0",
+			.help = "what the guest is to do without",
+		},
+		.type = &config_type_size, .field = BALLOON(size),
+		.max = 64ull << 30, .step = 4096,
+	},
+	{
+		.pub = {
+			.section = "balloon", .key = "deflate-on-oom",
+			.format = "on or off", .fallback = "off",
+			.help = "the guest may take it back in need",
+		},
+		.type = &config_type_switch, .field = BALLOON(deflate_on_oom),
+	},
+	{
+		.pub = {
+			.section = "balloon", .key = "free-page-reporting",
+			.format = "on or off", .fallback = "off",
+			.help = "what the guest frees is the host's",
+		},
+		.type = &config_type_switch,
+		.field = BALLOON(free_page_reporting),
 	},
 	{
 		.pub = {

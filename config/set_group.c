@@ -7,7 +7,8 @@
  * How it works. A group is pieces with commas between them; ",," is a comma
  * inside a piece. The first piece is the value of the list's first key,
  * unless it starts with the name of a key and "=". The first group of a
- * command line drops what the files listed.
+ * command line drops what the files listed. A single thing (a balloon) is a
+ * list of one at most, which has the name of its section.
  *
  * To add a list: two members in config.h, a line in groups[], rows in set.c.
  */
@@ -43,6 +44,17 @@ static const struct config_group groups[] = {
 		.name = offsetof(struct config_net, name),
 		.from_option = offsetof(struct config_net, from_option),
 	},
+	{
+		.section = "balloon",
+		.single = true,
+		.first = "size",
+		.max = 1,
+		.list = offsetof(struct vm_config, balloon),
+		.nr = offsetof(struct vm_config, nr_balloons),
+		.size = sizeof(struct config_balloon),
+		.name = offsetof(struct config_balloon, name),
+		.from_option = offsetof(struct config_balloon, from_option),
+	},
 };
 
 const struct config_group *config_group(size_t i)
@@ -66,9 +78,11 @@ const struct config_group *config_group_of(const char *section,
 	for (size_t i = 0; i < ARRAY_SIZE(groups); i++) {
 		n = strlen(groups[i].section);
 		if (strncmp(section, groups[i].section, n) != 0 ||
-		    section[n] != ' ')
+		    section[n] != (groups[i].single ? '\0' : ' '))
 			continue;
-		*name = section + n + strspn(section + n, " \t");
+		*name = groups[i].single
+				? section
+				: section + n + strspn(section + n, " \t");
 		return &groups[i];
 	}
 	return NULL;
@@ -180,6 +194,8 @@ int config_group_add(struct vm_config *c, const struct config_group *g,
 					"expected [%s NAME] with a name of 1 "
 					"to 31 of A-Z a-z 0-9 . _ -",
 					g->section);
+	if (g->single && *nr_of(c, g))
+		return config_error_set(e, "given twice");
 	if (*nr_of(c, g) == g->max)
 		return config_error_set(e, "more than %zu %ss", g->max,
 					g->section);
@@ -335,6 +351,16 @@ static int set_pieces(const struct config_group *g, void *item, char *text,
 	return 0;
 }
 
+/* Of an item of the command line. */
+static void make_name(const struct vm_config *c, const struct config_group *g,
+		      char *buf, size_t len)
+{
+	if (g->single)
+		snprintf(buf, len, "%s", g->section);
+	else
+		snprintf(buf, len, "%s%zu", g->section, *nr_of(c, g));
+}
+
 static int group_set(const struct config_row *row, void *obj, const char *value,
 		     const char *dir, struct config_error *e)
 {
@@ -347,7 +373,7 @@ static int group_set(const struct config_row *row, void *obj, const char *value,
 
 	(void)dir;
 	drop_items_of_files(c, g);
-	snprintf(name, sizeof(name), "%s%zu", g->section, *nr_of(c, g));
+	make_name(c, g, name, sizeof(name));
 	err = config_group_add(c, g, name, &item, e);
 	if (err)
 		return err;

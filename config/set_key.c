@@ -40,12 +40,14 @@ void config_row_hint(const char *section, const char *key, char *buf,
 		     size_t len)
 {
 	const char *home = home_of_key(key);
+	const struct config_group *g;
 	const struct config_row *r;
 	struct config_nearest n;
 
 	if (home) {
+		g = config_group_called(home);
 		snprintf(buf, len, "; it belongs in [%s%s]", home,
-			 config_group_called(home) ? " NAME" : "");
+			 g && !g->single ? " NAME" : "");
 		return;
 	}
 	config_nearest_init(&n, key);
@@ -60,12 +62,16 @@ void config_row_hint(const char *section, const char *key, char *buf,
 
 static int unknown_section(const char *section, struct config_error *e)
 {
+	const struct config_group *g;
 	struct config_nearest n;
 	char buf[48];
 
 	config_nearest_init(&n, section);
 	config_nearest_offer(&n, "vm");
 	config_nearest_offer(&n, "kernel");
+	for (size_t i = 0; (g = config_group(i)); i++)
+		if (g->single)
+			config_nearest_offer(&n, g->section);
 	config_error_show(section, buf, sizeof(buf));
 	if (n.best)
 		return config_error_set(e,

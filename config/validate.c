@@ -96,6 +96,19 @@ static int check_deterministic(const struct vm_config *c,
 	return 0;
 }
 
+static int check_balloon(const struct vm_config *c, struct config_error *e)
+{
+	if (!c->nr_balloons)
+		return 0;
+	if (c->balloon->size > c->memory)
+		return config_error_set(e, "balloon: size is more than the "
+					   "memory of the machine");
+	/* Those pages would be two: one pinned, one in use. */
+	if (c->fixed_buffers)
+		return config_error_set(e, "balloon: takes no fixed-buffers");
+	return 0;
+}
+
 int config_validate(const struct vm_config *c, struct config_error *e)
 {
 	int err;
@@ -105,6 +118,8 @@ int config_validate(const struct vm_config *c, struct config_error *e)
 		err = config_validate_disks(c, e);
 	if (!err)
 		err = config_validate_nets(c, e);
+	if (!err)
+		err = check_balloon(c, e);
 	if (!err)
 		err = check_outputs(c, e);
 	if (!err)

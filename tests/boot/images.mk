@@ -10,7 +10,8 @@
 #                                 32-bit busybox
 
 GUEST ?= $(if $(filter build%,$(O)),build,$(O))/guest
-GUEST_DRIVERS := virtio_mmio virtio_blk virtio-rng pvpanic-mmio
+GUEST_DRIVERS := virtio_mmio virtio_blk virtio-rng virtio_balloon \
+	pvpanic-mmio
 
 # The generic kernel has its file system as a module.
 GENERIC_DRIVERS := $(GUEST_DRIVERS) ext4
@@ -67,7 +68,7 @@ $(GUEST)/root.img: tests/boot/mk-disk.sh tests/boot/root-init \
 		$(GUEST)/rootfs.tar $(GUEST)/minivmm-exit
 	$(call say,DISK,$@)$< $(GUEST)/rootfs.tar $(GUEST)/minivmm-exit $@
 
-boot_tests := tests/boot/interp.sh tests/boot/i386.sh
+boot_tests := tests/boot/interp.sh tests/boot/i386.sh tests/boot/balloon.sh
 
 # ONLY=pattern runs some of its parts only.
 check-boot: $(O)/minivmm boot-images

@@ -607,6 +607,45 @@ static void the_first_net_option_replaces_the_nets_of_files_only(void **state)
 	assert_int_equal(c->nets[1].kind, CONFIG_NET_TAP);
 }
 
+static void a_balloon_group_sets_every_key(void **state)
+{
+	struct vm_config *c = *state;
+
+	assert_int_equal(c->nr_balloons, 0);
+	accepts(c, "balloon", "64M,deflate-on-oom=on,free-page-reporting=on");
+	assert_int_equal(c->nr_balloons, 1);
+	assert_int_equal(c->balloon->size, 64 << 20);
+	assert_true(c->balloon->deflate_on_oom);
+	assert_true(c->balloon->free_page_reporting);
+	refuses(c, "balloon", "1M", "--balloon: given twice");
+}
+
+static void a_balloon_starts_with_defaults(void **state)
+{
+	struct vm_config *c = *state;
+
+	assert_int_equal(read_text(c, "[balloon]\n"), 0);
+	assert_int_equal(c->nr_balloons, 1);
+	assert_int_equal(c->balloon->size, 0);
+	assert_false(c->balloon->deflate_on_oom);
+	assert_false(c->balloon->free_page_reporting);
+}
+
+static void there_is_one_balloon_whoever_names_it(void **state)
+{
+	struct vm_config *c = *state;
+
+	assert_int_equal(read_text(c, "[balloon]\nsize=1M\n"), 0);
+	assert_int_equal(read_text(c, "[balloon]\ndeflate-on-oom=on\n"), 0);
+	assert_int_equal(c->nr_balloons, 1);
+	assert_int_equal(c->balloon->size, 1 << 20);
+	assert_true(c->balloon->deflate_on_oom);
+	accepts(c, "balloon", "size=2M");
+	assert_int_equal(c->nr_balloons, 1);
+	assert_int_equal(c->balloon->size, 2 << 20);
+	assert_false(c->balloon->deflate_on_oom);
+}
+
 static void a_later_file_overrides_keys_that_repeat(void **state)
 {
 	struct vm_config *c = *state;
@@ -951,6 +990,22 @@ static void a_net_section_needs_a_kind(void **state)
 	validate_refuses(c, "net lan: no kind: expected 'kind = KIND' in");
 }
 
+static void a_balloon_is_no_larger_than_memory_and_pins_nothing(void **state)
+{
+	struct vm_config *c = *state;
+	struct config_error e;
+
+	accepts(c, "kernel", "k");
+	accepts(c, "memory", "64M");
+	accepts(c, "balloon", "64M");
+	assert_int_equal(config_validate(c, &e), 0);
+	accepts(c, "fixed-buffers", "on");
+	validate_refuses(c, "balloon: takes no fixed-buffers");
+	accepts(c, "fixed-buffers", "off");
+	accepts(c, "memory", "63M");
+	validate_refuses(c, "balloon: size is more than the memory");
+}
+
 /* Each case is a machine of its own: the nets of a line each. */
 static void nets_that_do_not_fit_are_refused(void **state)
 {
@@ -1119,6 +1174,14 @@ static void assert_net_equal(const struct config_net *a,
 	assert_int_equal(a->ipv6, b->ipv6);
 }
 
+static void assert_balloon_equal(const struct config_balloon *a,
+				 const struct config_balloon *b)
+{
+	assert_int_equal(a->size, b->size);
+	assert_int_equal(a->deflate_on_oom, b->deflate_on_oom);
+	assert_int_equal(a->free_page_reporting, b->free_page_reporting);
+}
+
 static void assert_config_equal(const struct vm_config *a,
 				const struct vm_config *b)
 {
@@ -1148,6 +1211,9 @@ static void assert_config_equal(const struct vm_config *a,
 	assert_int_equal(a->nr_nets, b->nr_nets);
 	for (size_t i = 0; i < a->nr_nets; i++)
 		assert_net_equal(&a->nets[i], &b->nets[i]);
+	assert_int_equal(a->nr_balloons, b->nr_balloons);
+	for (size_t i = 0; i < a->nr_balloons; i++)
+		assert_balloon_equal(&a->balloon[i], &b->balloon[i]);
 }
 
 static void round_trip(const struct vm_config *c)
@@ -1249,6 +1315,7 @@ static void random_configurations_read_back_equal(void **state)
 		"switch: s",
 		"user,mac=02:00:00:00:00:01,mtu=68",
 		"user,net=10.0.0.0/8,dns=10.0.0.1,hostname=;,restrict=on",
+		"size=4K,deflate-on-oom=on,free-page-reporting=on",
 	};
 	const struct config_setting *s;
 	struct config_error e;
@@ -1362,6 +1429,10 @@ static const struct CMUnitTest tests[] = {
 	T(lists_end_somewhere),
 	T(more_than_8_nets_are_refused),
 	T(the_first_net_option_replaces_the_nets_of_files_only),
+	T(a_balloon_group_sets_every_key),
+	T(a_balloon_starts_with_defaults),
+	T(there_is_one_balloon_whoever_names_it),
+	T(a_balloon_is_no_larger_than_memory_and_pins_nothing),
 	T(a_later_file_overrides_keys_that_repeat),
 	T(another_kind_forgets_what_the_first_was_called),
 	T(the_first_disk_option_replaces_the_disks_of_files),
