@@ -6,16 +6,10 @@
  * at HANDLER + 16 * vector, so where the CPU halts tells what was delivered,
  * and its stack what was pushed. Expected values are the manual's.
  */
-#include <stdlib.h>
-#include <string.h>
+#include "tests/unit/x86_bench.h"
 
-#include "memory/bus.h"
-#include "memory/ram.h"
-#include "tests/unit/unit.h"
 #include "vcpu/x86/exception.h"
 #include "vcpu/x86/mem.h"
-#include "vcpu/x86/mmu.h"
-#include "vcpu/x86/semantics.h"
 
 enum {
 	PML4 = 0x1000,
@@ -47,61 +41,6 @@ enum {
 #define D   0x40u
 #define NX  (1ull << 63)
 #define RSV (1ull << 45)
-
-struct bench {
-	struct ram *ram;
-	struct bus *bus;
-	struct x86_cpu *cpu;
-	atomic_uint attention;
-};
-
-static void nothing(struct x86_cpu *cpu)
-{
-	(void)cpu;
-}
-
-static void write_page(struct x86_cpu *cpu, gpa_t gpa)
-{
-	(void)cpu;
-	(void)gpa;
-}
-
-static int no_rdmsr(struct x86_cpu *cpu, uint32_t index, uint64_t *v)
-{
-	(void)cpu;
-	(void)index;
-	(void)v;
-	return -1;
-}
-
-static int no_wrmsr(struct x86_cpu *cpu, uint32_t index, uint64_t v)
-{
-	(void)cpu;
-	(void)index;
-	(void)v;
-	return -1;
-}
-
-static const struct x86_env_ops env = {
-	.write_page = write_page,
-	.flush_code = nothing,
-	.pause = nothing,
-	.rdmsr = no_rdmsr,
-	.wrmsr = no_wrmsr,
-};
-
-static void put(struct bench *b, gpa_t at, uint64_t v)
-{
-	assert_int_equal(ram_write(b->ram, at, &v, 8), 0);
-}
-
-static uint64_t get(struct bench *b, gpa_t at)
-{
-	uint64_t v;
-
-	assert_int_equal(ram_read(b->ram, at, &v, 8), 0);
-	return v;
-}
 
 static void put_gate(struct bench *b, unsigned int vector, unsigned int dpl,
 		     unsigned int ist, bool present)
@@ -167,27 +106,13 @@ static void reset_cpu(struct bench *b)
 
 static int setup(void **state)
 {
-	struct bench *b = calloc(1, sizeof(*b));
+	struct bench *b = bench_create();
 
 	*state = b;
-	if (ram_create(&b->ram, 4u << 20) || bus_create(&b->bus) ||
-	    posix_memalign((void **)&b->cpu, 64, sizeof(*b->cpu)))
+	if (!b)
 		return -1;
-	x86_cpu_init(b->cpu, b->ram, b->bus, &env, b);
-	b->cpu->attention = &b->attention;
 	put_tables(b);
 	reset_cpu(b);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct bench *b = *state;
-
-	free(b->cpu);
-	bus_destroy(b->bus);
-	ram_destroy(b->ram);
-	free(b);
 	return 0;
 }
 
@@ -206,42 +131,12 @@ static void to_user(struct bench *b)
 	free(st);
 }
 
-static void code(struct bench *b, const char *bytes, size_t len)
-{
-	assert_int_equal(ram_write(b->ram, b->cpu->rip, bytes, len), 0);
-}
-
-#define CODE_IS(b, bytes) code(b, bytes, sizeof(bytes) - 1)
-
-static void step(struct bench *b)
-{
-	struct x86_cpu *cpu = b->cpu;
-	static struct x86_insn in;
-	const uint8_t *p;
-	gpa_t gpa;
-
-	p = x86_fetch_ptr(cpu, cpu->rip, &gpa);
-	x86_decode(&in, p, X86_INSN_MAX, cpu->mode);
-	x86_insn_set_off(&in, 0);
-	x86_bind(&in);
-	cpu->reg[X86_REG_IP] = cpu->rip;
-	cpu->cur = &in;
-	in.fn(cpu, &in);
-	cpu->cur = NULL;
-	if (!(in.flags & X86_F_END))
-		cpu->rip = x86_next_ip(cpu, &in);
-}
-
 /* Until HLT or shutdown; the vector whose handler halted, or -1. */
 static int run(struct bench *b)
 {
 	struct x86_cpu *cpu = b->cpu;
-	volatile int left = 100;
 
-	if (setjmp(cpu->unwind))
-		x86_handle_fault(cpu);
-	while (!cpu->halted && !cpu->shutdown && left-- > 0)
-		step(b);
+	bench_run(b, 100);
 	if (cpu->shutdown || cpu->rip < HANDLER || cpu->rip >= HANDLER + 4096)
 		return -1;
 	return (int)(cpu->rip - HANDLER) / 16;
@@ -560,6 +455,83 @@ static void sysret_goes_to_the_users_segments(void **state)
 	assert_int_equal(get(b, RSP0 - 8), USER_DS);
 }
 
+#define GATE_SEL 0x38
+
+/* From ring 3, call far [USER_STACK + 0x100] through a gate to CODE. */
+static void call_through_gate(struct bench *b, uint64_t low, uint64_t high)
+{
+	reset_cpu(b);
+	to_user(b);
+	b->cpu->st.gdtr.limit = GATE_SEL + 15;
+	put(b, GDT + GATE_SEL, low);
+	put(b, GDT + GATE_SEL + 8, high);
+	put(b, USER_STACK + 0x100, (GATE_SEL | 3ull) << 32);
+	ram_write(b->ram, CODE, "\xf4", 1);
+	b->cpu->reg[CPU_RBX] = USER_STACK + 0x100;
+	CODE_IS(b, "\xff\x1b\x0f\x0b"); /* and ud2 */
+}
+
+static void call_gate_of_64_bits_takes_rsp0_and_a_null_ss(void **state)
+{
+	const uint64_t gate = 0x0000ec0000000000ull | KERNEL_CS << 16 | CODE;
+	struct bench *b = *state;
+	struct x86_cpu *cpu = b->cpu;
+
+	call_through_gate(b, gate | 3ull << 32, 0); /* no parameters there */
+	run(b);
+	assert_true(cpu->halted);
+	assert_int_equal(cpu->rip, CODE + 1);
+	assert_int_equal(cpu->reg[CPU_RSP], RSP0 - 32);
+	assert_int_equal(cpu->st.seg[CPU_SS].selector, 0);
+	assert_int_equal(cpu->cpl, 0);
+	assert_int_equal(get(b, RSP0 - 32), USER_CODE + 2);
+	assert_int_equal(get(b, RSP0 - 24), USER_CS);
+	assert_int_equal(get(b, RSP0 - 16), USER_STACK);
+	assert_int_equal(get(b, RSP0 - 8), USER_DS);
+	ram_write(b->ram, CODE, "\x48\xcb", 2); /* retfq, to the ud2 */
+	cpu->halted = false;
+	cpu->rip = CODE;
+	assert_int_equal(run(b), X86_UD);
+	assert_int_equal(frame_at(b, RSP0 - 40).rip, USER_CODE + 2);
+	assert_int_equal(frame_at(b, RSP0 - 40).rsp, USER_STACK);
+}
+
+static void call_gates_of_64_bits_refuse_what_is_not_in_them(void **state)
+{
+	const uint64_t gate = 0x0000ec0000000000ull | KERNEL_CS << 16 | CODE;
+	static const struct {
+		uint64_t low, high;
+		unsigned int vector, error;
+	} cases[] = {
+		{ 0, 0x0c0000000000, X86_GP, GATE_SEL }, /* the upper type */
+		{ 0x600000000000, 0, X86_GP, GATE_SEL }, /* DPL 0 */
+		{ 0x800000000000, 0, X86_NP, GATE_SEL },
+		{ 0x080000000000, 0, X86_GP, GATE_SEL }, /* of 16 bits */
+		{ 0x090000000000, 0, X86_GP, GATE_SEL }, /* a task gate */
+		{ KERNEL_CS << 16, 0, X86_GP, 0 },
+		{ (KERNEL_CS ^ KERNEL_DS) << 16, 0, X86_GP, KERNEL_DS },
+		{ 0, 0x800000, X86_GP, 0 }, /* not canonical */
+	};
+	struct bench *b = *state;
+	unsigned int i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		call_through_gate(b, gate ^ cases[i].low, cases[i].high);
+		assert_int_equal(run(b), cases[i].vector);
+		assert_int_equal(get(b, RSP0 - 48), cases[i].error);
+		assert_int_equal(get(b, RSP0 - 40), USER_CODE);
+	}
+}
+
+static void iret_with_nt_is_refused_in_long_mode(void **state)
+{
+	struct bench *b = *state;
+
+	b->cpu->rflags |= X86_FL_NT;
+	CODE_IS(b, "\x48\xcf");
+	assert_int_equal(run(b), X86_GP);
+}
+
 static void iret_refuses_bad_selectors(void **state)
 {
 	static const struct {
@@ -768,7 +740,7 @@ static void state_survives_a_round_trip(void **state)
 	free(st);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, bench_destroy)
 
 static const struct CMUnitTest tests[] = {
 	TEST(pages_fault_with_the_manuals_error_codes),
@@ -789,6 +761,9 @@ static const struct CMUnitTest tests[] = {
 	TEST(int_n_returns_behind_itself),
 	TEST(iret_to_ring_3_and_syscall_back),
 	TEST(sysret_goes_to_the_users_segments),
+	TEST(call_gate_of_64_bits_takes_rsp0_and_a_null_ss),
+	TEST(call_gates_of_64_bits_refuse_what_is_not_in_them),
+	TEST(iret_with_nt_is_refused_in_long_mode),
 	TEST(iret_refuses_bad_selectors),
 	TEST(privileged_instructions_refuse_ring_3),
 	TEST(control_registers_refuse_what_is_reserved),

@@ -62,6 +62,7 @@ struct x86_cpu;
 #define X86_FL_VIP    0x100000ull
 #define X86_FL_ID     0x200000ull
 #define X86_FL_STATUS 0x8d5ull /* CF PF AF ZF SF OF */
+#define X86_FL_VALID  0x3f7fd7ull
 
 /* CR0, CR4, EFER */
 #define X86_CR0_PE	0x1ull

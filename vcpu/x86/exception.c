@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * exception.c - through the IDT and back: exceptions, INT n, IRET.
+ * exception.c - through the IDT: exceptions, interrupts, INT n.
  *
  * How it works. A delivery reads the gate, finds the stack, writes the frame
  * to it and only then changes registers: when one of the accesses faults,
  * nothing has changed but cpu->delivering, from which x86_handle_fault()
  * knows that it was a fault within a delivery (SDM 3A, table 6-5).
- *
- * Task gates are not there: #GP. Linux uses one for #DF of 32-bit kernels
- * only.
  */
 #include "vcpu/x86/exception.h"
 
@@ -16,6 +13,7 @@
 #include "vcpu/x86/mmu.h"
 #include "vcpu/x86/segment.h"
 #include "vcpu/x86/semantics.h"
+#include "vcpu/x86/task.h"
 
 /* cpu->delivering of what cannot make a double fault. */
 #define BENIGN 0xff
@@ -67,7 +65,7 @@ static struct gate check_gate(struct x86_cpu *cpu, const struct event *ev)
 {
 	struct gate g = read_gate(cpu, ev->vector);
 	bool ok = g.type == 14 || g.type == 15 ||
-		  (!cpu->long_mode && (g.type == 6 || g.type == 7));
+		  (!cpu->long_mode && g.type >= 5 && g.type <= 7);
 
 	if (!ok || (ev->soft && g.dpl < cpu->cpl))
 		x86_raise_error(cpu, X86_GP, gate_error(cpu, ev->vector));
@@ -95,22 +93,13 @@ static struct x86_desc handler_code(struct x86_cpu *cpu, const struct gate *g,
 	return d;
 }
 
-/* @size bytes at @off of the TSS; #TS when it is too short. */
-static uint64_t read_tss(struct x86_cpu *cpu, unsigned int off,
-			 unsigned int size)
-{
-	const struct cpu_segment *tr = &cpu->st.seg[CPU_TR];
-
-	if (off + size - 1 > tr->limit)
-		x86_raise_error(cpu, X86_TS, x86_sel_error(cpu, tr->selector));
-	return x86_sys_read(cpu, tr->base + off, size);
-}
-
 /* The stack pushes of one delivery, with the handler's privilege. */
 struct frame {
 	struct x86_cpu *cpu;
-	uint64_t base, sp, mask;
+	const struct cpu_segment *stack; /* NULL: long mode */
+	uint64_t sp, mask;
 	unsigned int size; /* of a push */
+	uint16_t ss;	   /* for #SS: 0 unless it is a new one */
 	bool user;
 };
 
@@ -118,7 +107,12 @@ static void frame_push(struct frame *f, uint64_t v)
 {
 	uint64_t at = (f->sp - f->size) & f->mask;
 
-	at = f->mask == UINT64_MAX ? at : (uint32_t)(f->base + at);
+	if (f->stack) {
+		if (!x86_in_limit(f->stack, at, f->size))
+			x86_raise_error(f->cpu, X86_SS,
+					x86_sel_error(f->cpu, f->ss));
+		at = (uint32_t)(f->stack->base + at);
+	}
 	if (f->user)
 		x86_write(f->cpu, at, f->size, v);
 	else
@@ -147,9 +141,9 @@ static void deliver_long(struct x86_cpu *cpu, const struct event *ev)
 	f.user = cpl == 3;
 	f.sp = cpu->reg[CPU_RSP];
 	if (g.ist)
-		f.sp = read_tss(cpu, 28 + 8 * g.ist, 8);
+		f.sp = x86_read_tss(cpu, 28 + 8 * g.ist, 8);
 	else if (cpl < old_cpl)
-		f.sp = read_tss(cpu, 4 + 8 * cpl, 8);
+		f.sp = x86_read_tss(cpu, 4 + 8 * cpl, 8);
 	if (!x86_canonical(f.sp))
 		x86_raise_error(cpu, X86_SS, x86_sel_error(cpu, 0));
 
@@ -171,19 +165,6 @@ static void deliver_long(struct x86_cpu *cpu, const struct event *ev)
 	enter_handler(cpu, &g);
 }
 
-/* Inner stack of a 32- or 16-bit TSS. */
-static uint16_t inner_stack(struct x86_cpu *cpu, unsigned int cpl, uint64_t *sp)
-{
-	bool wide = cpu->st.seg[CPU_TR].access & 8;
-
-	if (wide) {
-		*sp = read_tss(cpu, 4 + 8 * cpl, 4);
-		return (uint16_t)read_tss(cpu, 8 + 8 * cpl, 2);
-	}
-	*sp = read_tss(cpu, 2 + 4 * cpl, 2);
-	return (uint16_t)read_tss(cpu, 4 + 4 * cpl, 2);
-}
-
 static void push_v86_segments(struct x86_cpu *cpu, struct frame *f)
 {
 	frame_push(f, cpu->st.seg[CPU_GS].selector);
@@ -200,10 +181,25 @@ static void clear_data_segments(struct x86_cpu *cpu)
 	cpu->st.seg[CPU_GS] = (struct cpu_segment){ 0 };
 }
 
-/* SDM 3A §6.12.1, §20.3.1 */
-static void deliver_protected(struct x86_cpu *cpu, const struct event *ev)
+/* SDM 3A §6.12.2: the error code goes to the new task's stack. */
+static void deliver_task(struct x86_cpu *cpu, const struct event *ev,
+			 const struct gate *g)
 {
-	struct gate g = check_gate(cpu, ev);
+	const struct x86_task_switch sw = {
+		.how = X86_TASK_CALL,
+		.rip = ev->rip,
+		.rflags = ev->rflags,
+		.has_error = ev->has_error,
+		.error = ev->error,
+	};
+
+	x86_switch_task(cpu, g->sel, &sw);
+}
+
+/* SDM 3A §6.12.1, §20.3.1 */
+static void deliver_to_gate(struct x86_cpu *cpu, const struct event *ev,
+			    struct gate g)
+{
 	unsigned int cpl, old_cpl = cpu->cpl;
 	struct x86_desc cs = handler_code(cpu, &g, &cpl), ss = { 0 };
 	struct frame f = { .cpu = cpu, .size = g.type & 8 ? 4 : 2 };
@@ -215,13 +211,14 @@ static void deliver_protected(struct x86_cpu *cpu, const struct event *ev)
 		x86_raise_error(cpu, X86_GP, x86_sel_error(cpu, g.sel));
 	f.sp = cpu->reg[CPU_RSP];
 	if (cpl < old_cpl) {
-		ss_sel = inner_stack(cpu, cpl, &f.sp);
+		ss_sel = x86_inner_stack(cpu, cpl, &f.sp);
 		if (x86_sel_null(ss_sel))
 			x86_raise_error(cpu, X86_TS, x86_sel_error(cpu, 0));
 		ss = x86_check_ss(cpu, ss_sel, cpl, X86_TS);
 		stack = x86_unpack_desc(ss_sel, &ss);
 	}
-	f.base = stack.base;
+	f.stack = &stack;
+	f.ss = ss_sel;
 	f.mask = stack.access & CPU_SEG_DB ? 0xffffffff : 0xffff;
 	f.user = cpl == 3;
 
@@ -248,13 +245,23 @@ static void deliver_protected(struct x86_cpu *cpu, const struct event *ev)
 	x86_reg_set(cpu, CPU_RSP, f.sp, cpu->stack_size);
 }
 
+static void deliver_protected(struct x86_cpu *cpu, const struct event *ev)
+{
+	struct gate g = check_gate(cpu, ev);
+
+	if (g.type == 5)
+		deliver_task(cpu, ev, &g);
+	else
+		deliver_to_gate(cpu, ev, g);
+}
+
 /* SDM 3A §20.1.4 */
 static void deliver_real(struct x86_cpu *cpu, const struct event *ev)
 {
 	struct frame f = {
 		.cpu = cpu,
 		.size = 2,
-		.base = cpu->st.seg[CPU_SS].base,
+		.stack = &cpu->st.seg[CPU_SS],
 		.sp = cpu->reg[CPU_RSP],
 		.mask = cpu->stack_size == 2 ? 0xffff : 0xffffffff,
 	};
@@ -406,166 +413,4 @@ void x86_do_int1(struct x86_cpu *cpu, const struct x86_insn *in)
 {
 	cpu->rip = x86_next_ip(cpu, in);
 	x86_trap_debug(cpu, 0);
-}
-
-/* Flags that IRET at privilege @cpl may change (SDM 2, "IRET"). */
-static void restore_flags(struct x86_cpu *cpu, uint64_t fl, unsigned int size,
-			  unsigned int cpl)
-{
-	uint64_t may = X86_FL_STATUS | X86_FL_TF | X86_FL_DF | X86_FL_NT |
-		       X86_FL_RF | X86_FL_AC | X86_FL_ID;
-
-	if (!cpl)
-		may |= X86_FL_IOPL | X86_FL_VIF | X86_FL_VIP;
-	if (cpl <= x86_iopl(cpu))
-		may |= X86_FL_IF;
-	if (size == 2)
-		may &= 0xffff;
-	x86_set_rflags(cpu, (x86_get_rflags(cpu) & ~may) | (fl & may));
-}
-
-static void iret_real(struct x86_cpu *cpu, const struct x86_insn *in)
-{
-	unsigned int size = in->size;
-	uint64_t ip, cs, fl, vm = cpu->rflags & X86_FL_VM;
-
-	if (x86_v86(cpu) && x86_iopl(cpu) < 3)
-		x86_raise_error(cpu, X86_GP, 0);
-	ip = x86_peek(cpu, 0, size);
-	cs = x86_peek(cpu, size, size);
-	fl = x86_peek(cpu, 2 * size, size);
-	if (ip > 0xffff)
-		x86_raise_error(cpu, X86_GP, 0);
-	x86_add_rsp(cpu, 3 * (int64_t)size);
-	restore_flags(cpu, fl, size, vm ? 3 : 0);
-	x86_load_real_segment(cpu, CPU_CS, (uint16_t)cs);
-	cpu->rip = ip;
-}
-
-struct iret_frame {
-	uint64_t ip, cs, fl, sp, ss;
-};
-
-/* Nested tasks and returns to virtual-8086 mode are not there. */
-static struct iret_frame read_iret_frame(struct x86_cpu *cpu, unsigned int size)
-{
-	struct iret_frame f = { 0 };
-	bool outer;
-
-	if (cpu->rflags & X86_FL_NT)
-		x86_raise_error(cpu, X86_GP, 0);
-	f.ip = x86_peek(cpu, 0, size);
-	f.cs = x86_peek(cpu, size, size) & 0xffff;
-	f.fl = x86_peek(cpu, 2 * size, size);
-	if (!cpu->long_mode && size == 4 && f.fl & X86_FL_VM && !cpu->cpl)
-		x86_raise_error(cpu, X86_GP, 0);
-	outer = (f.cs & 3) > cpu->cpl;
-	if (outer || cpu->mode == X86_MODE_64) {
-		f.sp = x86_peek(cpu, 3 * size, size);
-		f.ss = x86_peek(cpu, 4 * size, size) & 0xffff;
-	}
-	return f;
-}
-
-static struct x86_desc check_return_code(struct x86_cpu *cpu, uint16_t sel)
-{
-	struct x86_desc d;
-	unsigned int dpl, rpl = sel & 3;
-	bool ok;
-
-	if (x86_sel_null(sel))
-		x86_raise_error(cpu, X86_GP, 0);
-	d = x86_read_desc(cpu, sel, X86_GP);
-	dpl = x86_desc_dpl(&d);
-	ok = x86_desc_is_code(&d) && rpl >= cpu->cpl &&
-	     (d.hi & X86_DESC_CONFORMING ? dpl <= rpl : dpl == rpl);
-	if (!ok)
-		x86_raise_error(cpu, X86_GP, x86_sel_error(cpu, sel));
-	if (!(d.hi & X86_DESC_P))
-		x86_raise_error(cpu, X86_NP, x86_sel_error(cpu, sel));
-	return d;
-}
-
-static void check_return_ip(struct x86_cpu *cpu, const struct x86_desc *cs,
-			    uint64_t ip)
-{
-	bool code64 = cpu->long_mode && cs->hi & X86_DESC_L;
-
-	if (code64 ? !x86_canonical(ip) : ip > x86_unpack_desc(0, cs).limit)
-		x86_raise_error(cpu, X86_GP, 0);
-}
-
-/*
- * CS:IP and, from 64-bit mode or to outer privilege, SS:SP as popped.
- * @extra bytes of arguments are released on both stacks (RETF n).
- */
-static void return_to(struct x86_cpu *cpu, const struct iret_frame *f,
-		      bool with_stack, unsigned int popped, unsigned int extra)
-{
-	uint16_t cs_sel = (uint16_t)f->cs, ss_sel = (uint16_t)f->ss;
-	struct x86_desc cs = check_return_code(cpu, cs_sel), ss = { 0 };
-	unsigned int rpl = cs_sel & 3;
-	bool outer = rpl > cpu->cpl;
-	bool null_ss = x86_sel_null(ss_sel);
-
-	check_return_ip(cpu, &cs, f->ip);
-	if (with_stack && null_ss) {
-		if (!(cpu->long_mode && cs.hi & X86_DESC_L) || rpl == 3 ||
-		    (ss_sel & 3) != rpl)
-			x86_raise_error(cpu, X86_GP, 0);
-	} else if (with_stack) {
-		ss = x86_check_ss(cpu, ss_sel, rpl, X86_GP);
-	}
-
-	x86_set_cs(cpu, cs_sel, &cs, rpl);
-	if (with_stack && null_ss)
-		x86_set_ss_null(cpu, ss_sel, rpl);
-	else if (with_stack)
-		x86_set_ss(cpu, ss_sel, &ss);
-	if (with_stack)
-		x86_reg_set(cpu, CPU_RSP, f->sp + extra, cpu->stack_size);
-	else
-		x86_add_rsp(cpu, popped + extra);
-	if (outer)
-		x86_drop_segments(cpu);
-	cpu->rip = f->ip;
-}
-
-void x86_do_iret(struct x86_cpu *cpu, const struct x86_insn *in)
-{
-	unsigned int size = in->size, cpl = cpu->cpl;
-	struct iret_frame f;
-	bool with_stack;
-
-	cpu->st.events.nmi_masked = false;
-	if (x86_real_or_v86(cpu)) {
-		iret_real(cpu, in);
-		return;
-	}
-	f = read_iret_frame(cpu, size);
-	with_stack = (f.cs & 3) > cpl || cpu->mode == X86_MODE_64;
-	return_to(cpu, &f, with_stack, 3 * size, 0);
-	restore_flags(cpu, f.fl, size, cpl);
-}
-
-void x86_do_ret_far(struct x86_cpu *cpu, const struct x86_insn *in)
-{
-	unsigned int size = in->size, extra = (unsigned int)in->imm;
-	struct iret_frame f = { 0 };
-	bool outer;
-
-	f.ip = x86_peek(cpu, 0, size);
-	f.cs = x86_peek(cpu, size, size) & 0xffff;
-	if (x86_real_or_v86(cpu)) {
-		x86_add_rsp(cpu, 2 * (int64_t)size + extra);
-		x86_load_real_segment(cpu, CPU_CS, (uint16_t)f.cs);
-		cpu->rip = f.ip;
-		return;
-	}
-	outer = (f.cs & 3) > cpu->cpl;
-	if (outer) {
-		f.sp = x86_peek(cpu, 2 * size + extra, size);
-		f.ss = x86_peek(cpu, 3 * size + extra, size) & 0xffff;
-	}
-	return_to(cpu, &f, outer, 2 * size, extra);
 }

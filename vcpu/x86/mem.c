@@ -373,9 +373,7 @@ const uint8_t *x86_fetch_ptr(struct x86_cpu *cpu, uint64_t lin, gpa_t *gpa)
 	return e->host ? e->host + (lin & PAGE_MASK) : NULL;
 }
 
-/* Is [off, off + size) inside the segment's limit? SDM 3A §5.3 */
-static bool in_limit(const struct cpu_segment *s, uint64_t off,
-		     unsigned int size)
+bool x86_in_limit(const struct cpu_segment *s, uint64_t off, unsigned int size)
 {
 	uint64_t last = off + size - 1, top;
 
@@ -406,7 +404,7 @@ uint64_t x86_seg_lin(struct x86_cpu *cpu, unsigned int seg, uint64_t off,
 	if (cpu->mode == X86_MODE_64)
 		return off + cpu->seg_base[seg];
 	if ((x86_protected(cpu) && !x86_v86(cpu) && !type_allows(s, write)) ||
-	    !in_limit(s, off, size))
+	    !x86_in_limit(s, off, size))
 		x86_raise_error(cpu, seg == CPU_SS ? X86_SS : X86_GP, 0);
 	return (uint32_t)(s->base + off);
 }

@@ -79,6 +79,9 @@ const uint8_t *x86_fetch_ptr(struct x86_cpu *cpu, uint64_t lin, gpa_t *gpa);
 uint64_t x86_seg_lin(struct x86_cpu *cpu, unsigned int seg, uint64_t off,
 		     unsigned int size, bool write);
 
+/* Is [off, off + size) inside the segment's limit? SDM 3A §5.3 */
+bool x86_in_limit(const struct cpu_segment *s, uint64_t off, unsigned int size);
+
 /* #GP(0) when ports [port, port + size) are not this code's to use. */
 void x86_check_port(struct x86_cpu *cpu, unsigned int port, unsigned int size);
 

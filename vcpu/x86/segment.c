@@ -43,6 +43,17 @@ bool x86_peek_desc(struct x86_cpu *cpu, uint16_t sel, struct x86_desc *d)
 	return true;
 }
 
+bool x86_peek_upper(struct x86_cpu *cpu, uint16_t sel, uint64_t *v)
+{
+	uint32_t limit;
+	uint64_t base = table_of(cpu, sel, &limit);
+
+	if ((sel | 7u) + 8 > limit)
+		return false;
+	*v = x86_sys_read(cpu, base + (sel & ~7u) + 8, 8);
+	return true;
+}
+
 struct x86_desc x86_read_desc(struct x86_cpu *cpu, uint16_t sel,
 			      enum x86_vector vector)
 {
@@ -93,7 +104,7 @@ void x86_load_real_segment(struct x86_cpu *cpu, unsigned int seg, uint16_t sel)
 
 /* Readable, and privileged enough (SDM 3A §5.5). */
 static void check_data(struct x86_cpu *cpu, uint16_t sel,
-		       const struct x86_desc *d)
+		       const struct x86_desc *d, enum x86_vector vector)
 {
 	unsigned int dpl = x86_desc_dpl(d), rpl = sel & 3;
 	bool code = d->hi & X86_DESC_CODE;
@@ -102,7 +113,7 @@ static void check_data(struct x86_cpu *cpu, uint16_t sel,
 	if (ok && !(code && d->hi & X86_DESC_CONFORMING))
 		ok = dpl >= cpu->cpl && dpl >= rpl;
 	if (!ok)
-		x86_raise_error(cpu, X86_GP, x86_sel_error(cpu, sel));
+		x86_raise_error(cpu, vector, x86_sel_error(cpu, sel));
 	if (!(d->hi & X86_DESC_P))
 		x86_raise_error(cpu, X86_NP, x86_sel_error(cpu, sel));
 }
@@ -152,27 +163,32 @@ static void load_ss(struct x86_cpu *cpu, uint16_t sel)
 	x86_set_ss_null(cpu, sel, cpu->cpl);
 }
 
-void x86_load_segment(struct x86_cpu *cpu, unsigned int seg, uint16_t sel)
+void x86_load_data(struct x86_cpu *cpu, unsigned int seg, uint16_t sel,
+		   enum x86_vector vector)
 {
 	struct x86_desc d;
 
-	if (x86_real_or_v86(cpu)) {
-		x86_load_real_segment(cpu, seg, sel);
-		return;
-	}
-	if (seg == CPU_SS) {
-		load_ss(cpu, sel);
-		return;
-	}
 	if (x86_sel_null(sel)) {
 		cpu->st.seg[seg] = (struct cpu_segment){ .selector = sel };
 	} else {
-		d = x86_read_desc(cpu, sel, X86_GP);
-		check_data(cpu, sel, &d);
+		d = x86_read_desc(cpu, sel, vector);
+		check_data(cpu, sel, &d, vector);
 		x86_mark_accessed(cpu, sel, &d);
 		cpu->st.seg[seg] = x86_unpack_desc(sel, &d);
 	}
 	x86_update_mode(cpu);
+}
+
+void x86_load_segment(struct x86_cpu *cpu, unsigned int seg, uint16_t sel)
+{
+	if (x86_real_or_v86(cpu)) {
+		x86_load_real_segment(cpu, seg, sel);
+		return;
+	}
+	if (seg == CPU_SS)
+		load_ss(cpu, sel);
+	else
+		x86_load_data(cpu, seg, sel, X86_GP);
 }
 
 struct x86_desc x86_check_code(struct x86_cpu *cpu, uint16_t sel)

@@ -59,6 +59,9 @@ struct x86_desc x86_read_desc(struct x86_cpu *cpu, uint16_t sel,
 /* False instead of an exception; also for null. */
 bool x86_peek_desc(struct x86_cpu *cpu, uint16_t sel, struct x86_desc *d);
 
+/* The second half of a 16-byte descriptor; false: it is past its table. */
+bool x86_peek_upper(struct x86_cpu *cpu, uint16_t sel, uint64_t *v);
+
 /* Set the accessed bit in the table if it is not set. */
 void x86_mark_accessed(struct x86_cpu *cpu, uint16_t sel, struct x86_desc *d);
 
@@ -67,6 +70,10 @@ struct cpu_segment x86_unpack_desc(uint16_t sel, const struct x86_desc *d);
 
 /* Load ES, SS, DS, FS or GS with every check. */
 void x86_load_segment(struct x86_cpu *cpu, unsigned int seg, uint16_t sel);
+
+/* ES, DS, FS or GS of protected mode; @vector for what is wrong but #NP. */
+void x86_load_data(struct x86_cpu *cpu, unsigned int seg, uint16_t sel,
+		   enum x86_vector vector);
 
 /* Real and virtual-8086 mode: base = selector * 16. */
 void x86_load_real_segment(struct x86_cpu *cpu, unsigned int seg, uint16_t sel);
