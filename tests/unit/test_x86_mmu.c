@@ -23,14 +23,19 @@ struct bench {
 	struct bus *bus;
 	struct x86_cpu *cpu;
 	gpa_t told[8];
+	uint64_t seen[8]; /* the entry in that page when it was told */
 	unsigned int nr_told;
 };
 
 static void note_page(struct x86_cpu *cpu, gpa_t gpa)
 {
 	struct bench *b = cpu->env_ctx;
+	unsigned int i;
 
 	assert_true(b->nr_told < ARRAY_SIZE(b->told));
+	for (i = 0; i < ARRAY_SIZE(entries); i++)
+		if ((entries[i] & ~0xfffull) == gpa)
+			ram_read(b->ram, entries[i], &b->seen[b->nr_told], 8);
 	b->told[b->nr_told++] = gpa;
 }
 
@@ -108,6 +113,18 @@ static void a_write_sets_dirty_in_the_last_entry_only(void **state)
 	assert_int_equal(entry(b, 3) & PTE_D, PTE_D);
 }
 
+static void a_page_table_is_told_after_it_has_changed(void **state)
+{
+	struct bench *b = *state;
+	unsigned int i;
+
+	translate(b, X86_ACC_WRITE);
+	assert_int_equal(b->nr_told, 4);
+	for (i = 0; i < 4; i++)
+		assert_int_equal(b->seen[i] & PTE_A, PTE_A);
+	assert_int_equal(b->seen[3] & PTE_D, PTE_D);
+}
+
 static void every_page_table_that_changes_is_told(void **state)
 {
 	struct bench *b = *state;
@@ -150,6 +167,9 @@ int main(void)
 			teardown),
 		cmocka_unit_test_setup_teardown(
 			every_page_table_that_changes_is_told, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_page_table_is_told_after_it_has_changed, setup,
+			teardown),
 		cmocka_unit_test_setup_teardown(
 			a_walk_that_is_refused_changes_nothing, setup,
 			teardown),

@@ -139,8 +139,8 @@ struct x86_env_ops {
 	uint64_t (*get_cr8)(struct x86_cpu *cpu);
 	void (*set_cr8)(struct x86_cpu *cpu, uint64_t val);
 	/*
-	 * The page at @gpa is about to become writable in the TLB, or is
-	 * written without it: forget code decoded from it, log it dirty.
+	 * The page at @gpa is about to become writable in the TLB, or was
+	 * just written without it: forget code decoded from it, log it dirty.
 	 */
 	void (*write_page)(struct x86_cpu *cpu, gpa_t gpa);
 	/* What is executed at a linear address may have changed. */

@@ -168,10 +168,11 @@ static enum walk_result mark(struct walk *w)
 			want |= PTE_D;
 		if (want == w->value[i])
 			continue;
-		w->cpu->env->write_page(w->cpu,
-					w->entry_gpa[i] & ~(X86_PAGE - 1));
 		if (!x86_cas(w->entry[i], w->value[i], want, w->entry_size))
 			return WALK_AGAIN;
+		/* Behind the write: who fetches the dirty log must see it. */
+		w->cpu->env->write_page(w->cpu,
+					w->entry_gpa[i] & ~(X86_PAGE - 1));
 	}
 	return WALK_OK;
 }
