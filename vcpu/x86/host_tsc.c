@@ -6,6 +6,7 @@
 
 #include <cpuid.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 #include <time.h>
 #include <x86intrin.h>
@@ -15,6 +16,11 @@
 /* Outside of these a leaf, or a measurement, is broken. */
 #define KHZ_MIN 100000u
 #define KHZ_MAX 20000000u
+
+/* Of measuring: 1 / EXACT is 50 ppm. */
+#define EXACT	    20000u
+#define SHORTEST_US 300u
+#define LONGEST_US  10000u
 
 #define LEAF_FEATURES	0x1u
 #define LEAF_TSC	0x15u
@@ -94,46 +100,80 @@ uint64_t x86_host_tsc_khz_cpuid(x86_host_cpuid_fn *cpuid)
 struct moment {
 	uint64_t tsc;
 	uint64_t ns;
+	uint64_t doubt; /* ticks that the reading took */
 };
 
 /* The quickest of some readings: the one that nobody interrupted */
 static struct moment read_both(void)
 {
-	uint64_t best = UINT64_MAX, before, after;
-	struct moment m = { 0 };
+	struct moment m = { .doubt = UINT64_MAX };
 	struct timespec ts;
 
 	for (int i = 0; i < 32; i++) {
-		before = __rdtsc();
+		uint64_t before = __rdtsc(), took;
+
 		clock_gettime(CLOCK_MONOTONIC, &ts);
-		after = __rdtsc();
-		if (after - before >= best)
+		took = __rdtsc() - before;
+		if (took >= m.doubt)
 			continue;
-		best = after - before;
-		m.tsc = before + best / 2;
+		m.doubt = took;
+		m.tsc = before + took / 2;
 		m.ns = (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 	}
 	return m;
 }
 
-uint64_t x86_host_tsc_khz_measure(unsigned int ms)
+static void sleep_us(unsigned int us)
 {
-	struct timespec left = { ms / 1000, (long)(ms % 1000) * 1000000 };
-	struct moment a = read_both(), b;
-	unsigned __int128 khz;
+	struct timespec left = { us / 1000000, (long)(us % 1000000) * 1000 };
 
 	while (nanosleep(&left, &left) && errno == EINTR)
 		;
-	b = read_both();
-	if (b.tsc <= a.tsc || b.ns <= a.ns)
+}
+
+static uint64_t khz_between(const struct moment *a, const struct moment *b)
+{
+	unsigned __int128 khz;
+
+	if (b->tsc <= a->tsc || b->ns <= a->ns)
 		return 0;
-	khz = (unsigned __int128)(b.tsc - a.tsc) * 1000000u / (b.ns - a.ns);
+	khz = (unsigned __int128)(b->tsc - a->tsc) * 1000000u / (b->ns - a->ns);
 	return khz > KHZ_MAX ? 0 : believable((uint64_t)khz);
+}
+
+uint64_t x86_host_tsc_khz_measure(unsigned int us)
+{
+	struct moment a = read_both(), b;
+
+	sleep_us(us);
+	b = read_both();
+	return khz_between(&a, &b);
+}
+
+/* Half of a reading's time is the most that it can be wrong. */
+static bool is_exact(const struct moment *a, const struct moment *b)
+{
+	return (a->doubt + b->doubt) / 2 <= (b->tsc - a->tsc) / EXACT;
+}
+
+/* As short as the clock allows: the user waits for it. */
+static uint64_t measure(void)
+{
+	struct moment a = read_both(), b;
+	unsigned int us;
+
+	for (us = SHORTEST_US; us < LONGEST_US; us *= 2) {
+		sleep_us(us);
+		b = read_both();
+		if (is_exact(&a, &b))
+			break;
+	}
+	return khz_between(&a, &b);
 }
 
 uint64_t x86_host_tsc_khz(void)
 {
 	uint64_t khz = x86_host_tsc_khz_cpuid(x86_host_cpuid);
 
-	return khz ? khz : x86_host_tsc_khz_measure(10);
+	return khz ? khz : measure();
 }

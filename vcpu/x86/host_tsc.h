@@ -23,12 +23,16 @@ void x86_host_cpuid(uint32_t leaf, uint32_t out[4]);
 uint64_t x86_host_tsc_khz_cpuid(x86_host_cpuid_fn *cpuid);
 
 /*
- * Measure the TSC against CLOCK_MONOTONIC for @ms milliseconds, 1 to 1000,
- * asleep. 10 ms give some 10 ppm. 0 when the counter does not advance.
+ * Measure the TSC against CLOCK_MONOTONIC for @us microseconds, 100 to
+ * 1000000, asleep. 0 when the counter does not advance.
  */
-uint64_t x86_host_tsc_khz_measure(unsigned int ms);
+uint64_t x86_host_tsc_khz_measure(unsigned int us);
 
-/* What CPUID says, else 10 ms of measuring. 0 when both fail. */
+/*
+ * What CPUID says, else what measuring says within 50 ppm: 0.3 ms where the
+ * clock is read without a system call, up to 20 ms elsewhere. 0 when both
+ * fail.
+ */
 uint64_t x86_host_tsc_khz(void);
 
 #endif
