@@ -460,6 +460,36 @@ static void interrupt_line_reaches_the_local_apic(void **state)
 }
 
 /*
+ * A kernel masks a pin while it moves the interrupt. One that came before is
+ * not lost by that: KVM puts broadcasts off to a thread of its own.
+ */
+static void interrupt_survives_the_mask_behind_it(void **state)
+{
+	struct vm *vm = vm_or_skip(state);
+	const uint32_t svr = 0x1ff;
+	uint8_t vector;
+	int tries;
+
+	assert_int_equal(vm->ops->get_state(vm->vcpu, &vm->st), 0);
+	memcpy(vm->st.lapic + 0xf0, &svr, sizeof(svr));
+	assert_int_equal(vm->ops->set_state(vm->vcpu, &vm->st), 0);
+
+	write_ioapic(vm, 0x10 + 2 * 30 + 1, 0xffu << 24);
+	for (vector = 0x40; vector < 0x80; vector++) {
+		write_ioapic(vm, 0x10 + 2 * 30, vector);
+		irq_pulse(irqchip_line(vm->chip, 30));
+		write_ioapic(vm, 0x10 + 2 * 30, 1 << 16 | vector);
+		for (tries = 0; tries < 100; tries++) {
+			vm->ops->get_state(vm->vcpu, &vm->st);
+			if (irr_has(&vm->st, vector))
+				break;
+			usleep(1000);
+		}
+		assert_true(irr_has(&vm->st, vector));
+	}
+}
+
+/*
  * A loop that counts to 1000 and tells the port at every hundredth, begun on
  * one engine and ended on another.
  */
@@ -569,6 +599,7 @@ static void interrupts_arrive_when_the_host_has_no_eventfds(void **state)
 		ENGINE_TEST(dirty_log_has_the_page_the_guest_wrote, engine), \
 		ENGINE_TEST(doorbell_rings_without_an_exit, engine),         \
 		ENGINE_TEST(interrupt_line_reaches_the_local_apic, engine),  \
+		ENGINE_TEST(interrupt_survives_the_mask_behind_it, engine),  \
 		ENGINE_TEST(interrupts_arrive_when_the_host_has_no_eventfds, \
 			    engine)
 

@@ -7,7 +7,7 @@
  * listens to (irqfd) and an entry in KVM's routing table that says which
  * message it stands for; a device's interrupt is then one write(2), with no
  * lock of ours. The table is given to KVM as a whole, so changes are rare
- * events: the guest programming its IO-APIC.
+ * events: the guest programming another message into its IO-APIC.
  *
  * The PIC (for guests that have no IO-APIC driver) is wired to LINT0 of the
  * first CPU: KVM asks for it by interrupt windows, see KVM_INTERRUPT in the
@@ -83,22 +83,33 @@ static int add_irqfd(struct kvm_engine *k, unsigned int gsi)
 	return err;
 }
 
+static bool is_routed(const struct kvm_route *r, const struct msi_msg *m)
+{
+	return r->live && r->fd >= 0 && r->msg.addr == m->addr &&
+	       r->msg.data == m->data;
+}
+
+/*
+ * A masked pin keeps its route. Nothing triggers it, but KVM may have put off
+ * an interrupt that came before, to a thread of its own: without the route
+ * that one would be lost, and an edge does not come again.
+ */
 static void route(struct irq_sink *s, unsigned int gsi, const struct msi_msg *m)
 {
 	struct kvm_engine *k = of_sink(s);
 	struct kvm_route *r = &k->routes[gsi];
 	int err = 0;
 
+	if (!m)
+		return;
 	pthread_mutex_lock(&k->route_lock);
-	if (!m && !r->live)
-		goto unlock;
-	r->live = m != NULL;
-	if (m)
+	if (!is_routed(r, m)) {
+		r->live = true;
 		r->msg = *m;
-	err = write_table(k);
-	if (!err && m && r->fd < 0)
-		err = add_irqfd(k, gsi);
-unlock:
+		err = write_table(k);
+		if (!err && r->fd < 0)
+			err = add_irqfd(k, gsi);
+	}
 	pthread_mutex_unlock(&k->route_lock);
 
 	/* Once: a guest can mask and unmask for ever. */
