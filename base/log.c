@@ -13,6 +13,7 @@
 static _Atomic int log_level = LOG_LEVEL_WARN;
 static _Atomic int log_fd = STDERR_FILENO;
 static atomic_bool log_raw;
+static struct log_first *_Atomic log_first;
 
 void log_set_level(enum log_level level)
 {
@@ -27,6 +28,13 @@ void log_set_fd(int fd)
 void log_set_raw_terminal(bool raw)
 {
 	log_raw = raw;
+}
+
+void log_keep_first(struct log_first *first)
+{
+	if (first)
+		first->text[0] = '\0';
+	log_first = first;
 }
 
 static void log_line(enum log_level level, const char *fmt, va_list ap)
@@ -53,8 +61,16 @@ static void log_line(enum log_level level, const char *fmt, va_list ap)
 
 void log_err(const char *fmt, ...)
 {
+	struct log_first *first = log_first;
 	va_list ap;
 
+	if (first && !first->text[0]) {
+		va_start(ap, fmt);
+		vsnprintf(first->text, sizeof(first->text), fmt, ap);
+		va_end(ap);
+	}
+	if (first && log_fd == STDERR_FILENO)
+		return;
 	va_start(ap, fmt);
 	log_line(LOG_LEVEL_ERR, fmt, ap);
 	va_end(ap);

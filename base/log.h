@@ -31,6 +31,17 @@ void log_set_fd(int fd);
  */
 void log_set_raw_terminal(bool raw);
 
+/*
+ * Errors from now on are not for stderr: the first one's text goes to @first,
+ * for a caller that tells the user itself, in one line. NULL ends that. A log
+ * file has all of them. One thread.
+ */
+struct log_first {
+	char text[256];
+};
+
+void log_keep_first(struct log_first *first);
+
 void log_err(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

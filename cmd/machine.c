@@ -57,6 +57,7 @@ struct machine {
 	int console_fd; /* of --serial file:PATH, -1 otherwise */
 	struct board *board;
 	struct engine *engine;
+	char why[256]; /* this engine and no better one; empty: it is best */
 	struct vcpu *vcpu[LAYOUT_CPUS_MAX];
 	struct vcpu_thread *thread[LAYOUT_CPUS_MAX];
 	struct devices *devices;
@@ -286,17 +287,26 @@ static int create_board(struct machine *m, struct machine_error *e)
  * Which engine and why: always in the log file, on stderr with -v. A forced
  * engine that is no good choice is worth a warning.
  */
-static void say_engine(struct machine *m, const struct engine_ops *ops,
-		       const char *why)
+static void say_engine(const struct machine *m)
 {
 	const char *loop = loop_backend_name(m->loop);
+	const char *name = m->engine->ops->name;
 
-	if (!why[0])
-		log_info("engine %s, loop %s", ops->name, loop);
+	if (!m->why[0])
+		log_info("engine %s, loop %s", name, loop);
 	else if (!strcmp(m->cfg->accel, "auto"))
-		log_info("engine %s (%s), loop %s", ops->name, why, loop);
+		log_info("engine %s (%s), loop %s", name, m->why, loop);
 	else
-		log_warn("engine %s: %s", ops->name, why);
+		log_warn("engine %s: %s", name, m->why);
+}
+
+/* The engine has logged the detail: all of it in the one line for the user. */
+static void explain_engine(const struct machine *m, struct machine_error *e,
+			   const char *what, const struct log_first *detail,
+			   int err)
+{
+	machine_explain(e, "--accel %s: cannot create %s: %s", m->cfg->accel,
+			what, detail->text[0] ? detail->text : strerror(-err));
 }
 
 static int create_engine(struct machine *m, struct machine_error *e)
@@ -309,20 +319,20 @@ static int create_engine(struct machine *m, struct machine_error *e)
 		.vtime = m->vtime,
 	};
 	const struct engine_ops *ops;
-	char why[256];
+	struct log_first detail;
 	int err;
 
-	err = engine_select(m->cfg->accel, m->vtime, &ops, why, sizeof(why));
+	err = engine_select(m->cfg->accel, m->vtime, &ops, m->why,
+			    sizeof(m->why));
 	if (err) {
-		machine_explain(e, "--accel %s: %s", m->cfg->accel, why);
+		machine_explain(e, "--accel %s: %s", m->cfg->accel, m->why);
 		return err;
 	}
+	log_keep_first(&detail);
 	err = ops->create(&m->engine, &p);
+	log_keep_first(NULL);
 	if (err)
-		machine_explain(e, "--accel %s: cannot create the VM: %s",
-				m->cfg->accel, strerror(-err));
-	else
-		say_engine(m, ops, why);
+		explain_engine(m, e, "the VM", &detail, err);
 	return err;
 }
 
@@ -390,19 +400,11 @@ static int load_kernel(struct machine *m, struct machine_error *e)
 	return err;
 }
 
-static int create_vcpus(struct machine *m, struct machine_error *e)
+static int set_entry(struct machine *m)
 {
 	const struct engine_ops *ops = m->engine->ops;
 	struct cpu_state *st;
-	unsigned int i;
 	int err;
-
-	(void)e;
-	for (i = 0; i < m->cfg->cpus; i++) {
-		err = ops->vcpu_create(m->engine, i, &m->vcpu[i]);
-		if (err)
-			return err;
-	}
 
 	st = aligned_alloc(_Alignof(struct cpu_state), sizeof(*st));
 	if (!st)
@@ -413,6 +415,26 @@ static int create_vcpus(struct machine *m, struct machine_error *e)
 		err = ops->set_state(m->vcpu[0], st);
 	}
 	free(st);
+	return err;
+}
+
+static int create_vcpus(struct machine *m, struct machine_error *e)
+{
+	const struct engine_ops *ops = m->engine->ops;
+	struct log_first detail;
+	unsigned int i;
+	int err = 0;
+
+	log_keep_first(&detail);
+	for (i = 0; !err && i < m->cfg->cpus; i++)
+		err = ops->vcpu_create(m->engine, i, &m->vcpu[i]);
+	if (!err)
+		err = set_entry(m);
+	log_keep_first(NULL);
+	if (err)
+		explain_engine(m, e, "the vCPUs", &detail, err);
+	else
+		say_engine(m);
 	return err;
 }
 

@@ -57,6 +57,31 @@ else
 	pass "kinds of /dev/kvm # SKIP no mount namespace with devices here"
 fi
 
+# Where the host runs out of files in the middle: one line all the same.
+build_with() { # files that may be open
+	status=0
+	(ulimit -n "$1" && exec ./minivmm --kernel hello --accel kvm --cpus 8 \
+		--io poll) >out 2>&1 </dev/null || status=$?
+}
+refusals_are_one_line() {
+	local files refused=0
+
+	for files in {6..24}; do
+		build_with "$files"
+		[ $status -eq 125 ] || continue
+		grep -q -- '--accel kvm: ' out || continue
+		refused=$((refused + 1))
+		[ "$(wc -l <out)" -eq 1 ] && continue
+		echo "with $files files:"
+		cat out
+		return 1
+	done
+	[ $refused -gt 0 ]
+}
+if [ -w /dev/kvm ]; then
+	check "a VM that cannot be built takes one line" refusals_are_one_line
+fi
+
 # A KVM without VMX or SVM emulates ring 0. What neither its emulator nor
 # vcpu/x86 knows ends the machine.
 run() { # guest

@@ -250,22 +250,29 @@ static void destroy(struct engine *e)
 
 static int set_up(struct kvm_engine *k)
 {
+	static const struct {
+		const char *what;
+		int (*step)(struct kvm_engine *k);
+	} steps[] = {
+		{ "the VM", open_vm },
+		{ "pages for real mode", set_real_mode_pages },
+		{ "memory", kvm_mem_init },
+		{ "the interrupt chips", split_irqchip },
+		{ "interrupt routes", kvm_irq_init },
+		{ "CPUID", kvm_cpuid_init },
+		{ "the signal for kicks", kvm_vcpu_install_kick },
+	};
+	size_t i;
 	int err;
 
-	err = open_vm(k);
-	if (!err)
-		err = set_real_mode_pages(k);
-	if (!err)
-		err = kvm_mem_init(k);
-	if (!err)
-		err = split_irqchip(k);
-	if (!err)
-		err = kvm_irq_init(k);
-	if (!err)
-		err = kvm_cpuid_init(k);
-	if (!err)
-		err = kvm_vcpu_install_kick();
-	return err;
+	for (i = 0; i < ARRAY_SIZE(steps); i++) {
+		err = steps[i].step(k);
+		if (!err)
+			continue;
+		log_err("kvm: %s: %s", steps[i].what, strerror(-err));
+		return err;
+	}
+	return 0;
 }
 
 static int create(struct engine **out, const struct engine_params *p)
@@ -290,7 +297,6 @@ static int create(struct engine **out, const struct engine_params *p)
 
 	err = set_up(k);
 	if (err) {
-		log_err("kvm: cannot set the VM up: %s", strerror(-err));
 		destroy(&k->engine);
 		return err;
 	}

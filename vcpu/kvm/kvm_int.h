@@ -106,7 +106,7 @@ void kvm_vcpu_destroy(struct vcpu *v);
 int kvm_vcpu_run(struct vcpu *v, enum vcpu_exit *why);
 void kvm_vcpu_kick(struct vcpu *v);
 /* Let the kick's signal interrupt KVM_RUN; once per process is enough. */
-int kvm_vcpu_install_kick(void);
+int kvm_vcpu_install_kick(struct kvm_engine *k);
 
 /* kvm_exit.c: log one line about an exit that ends the run; -errno. */
 int kvm_exit_report(struct kvm_vcpu *v);

@@ -37,10 +37,11 @@ static void on_kick(int sig)
 	(void)sig; /* its arrival is the message */
 }
 
-int kvm_vcpu_install_kick(void)
+int kvm_vcpu_install_kick(struct kvm_engine *k)
 {
 	struct sigaction sa = { .sa_handler = on_kick };
 
+	(void)k;
 	sigemptyset(&sa.sa_mask);
 	return sigaction(kick_signal(), &sa, NULL) < 0 ? -errno : 0;
 }
