@@ -9,7 +9,6 @@
 #include <stdlib.h>
 
 #include "cmd/alarm.h"
-#include "cmd/console.h"
 #include "memory/irq.h"
 #include "memory/layout_x86.h"
 #include "memory/ram.h"
@@ -22,6 +21,7 @@
 #include "vcpu/irqchip/irqchip.h"
 #include "vcpu/irqchip/pit.h"
 #include "vcpu/vtime.h"
+#include "virtio/backend/chr.h"
 
 struct board {
 	struct vtime *vtime;
@@ -103,20 +103,40 @@ static int create_clocks(struct board *b, const struct board_params *p)
 	return err ? err : rtc_create(&b->rtc, p->bus, &rtc);
 }
 
+/* The serial cable: COM1 at one end, a stream of the host at the other. */
+
+static void serial_tx(void *stream, const uint8_t *buf, size_t len)
+{
+	chr_write(stream, buf, len);
+}
+
+static void serial_rx_ready(void *stream)
+{
+	chr_resume(stream);
+}
+
+static size_t serial_input(void *uart, const uint8_t *buf, size_t len)
+{
+	return uart_rx(uart, buf, len);
+}
+
 static int create_uart(struct board *b, const struct board_params *p)
 {
 	const struct uart_params uart = {
 		.port = LAYOUT_PORT_COM1,
 		.irq = irqchip_line(p->chip, LAYOUT_GSI_COM1),
-		.tx = console_tx,
-		.rx_ready = console_rx_ready,
-		.ctx = p->console,
+		.tx = serial_tx,
+		.rx_ready = serial_rx_ready,
+		.ctx = p->serial,
 	};
+	struct chr_events events = { .input = serial_input };
 	int err = uart_create(&b->uart, p->bus, &uart);
 
-	if (!err)
-		console_attach(p->console, b->uart);
-	return err;
+	if (err)
+		return err;
+	events.ctx = b->uart;
+	chr_attach(p->serial, &events);
+	return 0;
 }
 
 int board_create(struct board **out, const struct board_params *p)

@@ -9,7 +9,7 @@
 
 struct board;
 struct bus;
-struct console;
+struct chr;
 struct irqchip;
 struct loop;
 struct ram;
@@ -19,9 +19,9 @@ struct board_params {
 	struct bus *bus;
 	const struct ram *ram; /* for its size */
 	struct irqchip *chip;
-	struct loop *loop;	 /* for the clocks' timers */
-	struct vtime *vtime;	 /* NULL: the host's time */
-	struct console *console; /* attached to COM1 */
+	struct loop *loop;   /* for the clocks' timers */
+	struct vtime *vtime; /* NULL: the host's time */
+	struct chr *serial;  /* what COM1 is connected to; its owner here */
 	struct board_events events;
 };
 

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <linux/fs.h>
@@ -198,6 +199,38 @@ static int check_output(const struct vm_config *c, const struct stat *disks,
 	return 0;
 }
 
+/* The place of a socket that will be made, or replaced. */
+static int check_socket(const char *what, const char *path,
+			struct config_error *e)
+{
+	char folder[PATH_MAX];
+	struct stat st;
+
+	if (strlen(path) >= sizeof(((struct sockaddr_un *)0)->sun_path))
+		return fail(e,
+			    "%s: %.300s: expected a path of at most %zu bytes",
+			    what, path,
+			    sizeof(((struct sockaddr_un *)0)->sun_path) - 1);
+	if (!lstat(path, &st) && !S_ISSOCK(st.st_mode))
+		return fail(e,
+			    "%s: %.300s is %s; expected a socket, or nothing",
+			    what, path, kind_of(&st));
+	folder_of(path, folder, sizeof(folder));
+	if (access(folder, W_OK | X_OK))
+		return fail(e, "%s: %.300s: cannot make it: %s", what, path,
+			    strerror(errno));
+	return 0;
+}
+
+static int check_stream(const struct vm_config *c, const struct stat *disks,
+			const char *what, const struct config_stream *s,
+			struct config_error *e)
+{
+	if (s->kind == CONFIG_STREAM_UNIX)
+		return check_socket(what, s->path, e);
+	return check_output(c, disks, what, s->path, e);
+}
+
 int check_files(const struct vm_config *c, struct config_error *e)
 {
 	struct stat disks[CONFIG_DISKS_MAX];
@@ -209,7 +242,7 @@ int check_files(const struct vm_config *c, struct config_error *e)
 	if (!err)
 		err = check_disks(c, disks, e);
 	if (!err)
-		err = check_output(c, disks, "serial", c->serial_path, e);
+		err = check_stream(c, disks, "serial", &c->serial, e);
 	if (!err)
 		err = check_output(c, disks, "log-file", c->log_file, e);
 	return err;

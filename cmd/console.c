@@ -1,86 +1,46 @@
 // SPDX-License-Identifier: MIT
 /*
- * console.c - between the guest's serial port and the user.
+ * console.c - the user's end of a serial port or console.
  *
- * How it works. Output goes out with write(2) on the vCPU's thread: the first
- * byte is seen at once, and a reader that is slow slows down the guest and
- * nobody else. Input is read by the loop, one buffer at a time, and the next
- * only when the UART has taken all of it: nothing that the user pasted or
- * piped in is lost.
- *
- *   stdin --loop--> buf[used, len) --uart_rx()--> UART FIFO
- *                      ^ full? wait for console_rx_ready()
- *
- * On a terminal Ctrl-a is the escape key; from a pipe or file every byte goes
- * to the guest.
+ * How it works. What moves bytes is a stream (virtio/backend/chr.h). Here is
+ * what makes stdin and stdout a console: on a terminal, raw mode, and Ctrl-a
+ * as the escape key. From a pipe or file every byte goes to the guest.
  */
 #include "cmd/console.h"
 
 #include <errno.h>
-#include <poll.h>
-#include <stdatomic.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/checked.h"
-#include "base/fd.h"
-#include "base/log.h"
+#include "cmd/machine_error.h"
 #include "cmd/terminal.h"
-#include "vcpu/board/uart.h"
-#include "virtio/loop.h"
+#include "config/config.h"
+#include "virtio/backend/chr.h"
 
-#define CTRL_A	   1
-#define STALLED_MS 10
-#define BUF_BYTES  512
+#define CTRL_A 1
 
 struct console {
 	struct console_params p;
-	struct uart *uart;
-	bool terminal;
+	struct chr *stream;
+	bool uses_stdio;
 	bool escaped; /* the last byte was Ctrl-a */
-
-	struct loop_op read;
 	struct loop_op help;
-	struct loop_task resume;
-	uint8_t buf[BUF_BYTES];
-	size_t used, len;
-
-	atomic_bool hung_up;
-	atomic_bool said_lost;
 };
-
-static void read_more(struct console *c)
-{
-	loop_read(c->p.loop, &c->read, STDIN_FILENO, c->buf, sizeof(c->buf),
-		  -1);
-}
-
-/* Hand over what was read; read on when the UART took everything. */
-static void feed_uart(struct console *c)
-{
-	c->used += uart_rx(c->uart, c->buf + c->used, c->len - c->used);
-	if (c->used == c->len && !loop_op_busy(&c->read))
-		read_more(c);
-}
-
-static void resume(struct loop_task *t)
-{
-	struct console *c = container_of(t, struct console, resume);
-
-	if (!loop_op_busy(&c->read) && c->used < c->len)
-		feed_uart(c);
-}
 
 static const char help_text[] = "\r\nCtrl-a x       quit\r\n"
 				"Ctrl-a h       this help\r\n"
 				"Ctrl-a Ctrl-a  send Ctrl-a\r\n";
 
-/* Not by console_tx(), which waits where the terminal does not go on. */
+/* Not by chr_write(), which waits where the terminal does not go on. */
 static void show_help(struct console *c)
 {
 	if (!loop_op_busy(&c->help))
-		loop_write(c->p.loop, &c->help, c->p.out_fd, help_text,
+		loop_write(c->p.loop, &c->help, STDOUT_FILENO, help_text,
 			   sizeof(help_text) - 1, -1);
 }
 
@@ -105,13 +65,14 @@ static bool escape_key(struct console *c, uint8_t key)
 	}
 }
 
-/* Take the escape sequences out of what was read, in place. */
-static void filter_keys(struct console *c)
+/* Take the escape sequences out of what was typed. */
+static size_t filter_keys(void *console, uint8_t *buf, size_t len)
 {
+	struct console *c = console;
 	size_t in, kept = 0;
 
-	for (in = 0; in < c->len; in++) {
-		uint8_t key = c->buf[in];
+	for (in = 0; in < len; in++) {
+		uint8_t key = buf[in];
 		bool keep;
 
 		if (c->escaped) {
@@ -122,44 +83,89 @@ static void filter_keys(struct console *c)
 			keep = !c->escaped;
 		}
 		if (keep)
-			c->buf[kept++] = key;
+			buf[kept++] = key;
 	}
-	c->len = kept;
+	return kept;
 }
 
-static void on_read(struct loop_op *op, int res)
+static int open_file(struct console *c, const char *path, char *why, size_t len)
 {
-	struct console *c = container_of(op, struct console, read);
+	struct chr_fd_params fds = { .in_fd = -1, .owned = true };
+	int err;
 
-	if (res == -EINTR || res == -EAGAIN) {
-		read_more(c);
-		return;
+	fds.out_fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	if (fds.out_fd < 0) {
+		err = -errno;
+		snprintf(why, len, "file:%s: %s", path, strerror(-err));
+		return err;
 	}
-	if (res <= 0) {
-		log_debug("console: input ended%s%s", res ? ": " : "",
-			  res ? strerror(-res) : "");
-		return;
-	}
-	c->used = 0;
-	c->len = (size_t)res;
-	if (c->terminal)
-		filter_keys(c);
-	feed_uart(c);
+	err = chr_open_fd(&c->stream, c->p.loop, &fds);
+	if (err)
+		close(fds.out_fd);
+	return err;
 }
 
-int console_create(struct console **out, const struct console_params *p)
+static int open_stream(struct console *c, const struct config_stream *s,
+		       char *why, size_t len)
+{
+	const struct chr_fd_params stdio = { .in_fd = STDIN_FILENO,
+					     .out_fd = STDOUT_FILENO };
+	const struct chr_fd_params off = { .in_fd = -1, .out_fd = -1 };
+	const struct chr_socket_params sock = { .path = s->path,
+						.host = s->host,
+						.port = s->port,
+						.keep_all = c->p.keep_all };
+	struct loop *loop = c->p.loop;
+
+	switch (s->kind) {
+	case CONFIG_STREAM_STDIO:
+		c->uses_stdio = true;
+		return chr_open_fd(&c->stream, loop, &stdio);
+	case CONFIG_STREAM_OFF:
+		return chr_open_fd(&c->stream, loop, &off);
+	case CONFIG_STREAM_FILE:
+		return open_file(c, s->path, why, len);
+	case CONFIG_STREAM_PTY:
+		return chr_open_pty(&c->stream, loop, c->p.keep_all, why, len);
+	case CONFIG_STREAM_UNIX:
+	case CONFIG_STREAM_TCP:
+		return chr_open_socket(&c->stream, loop, &sock, why, len);
+	}
+	return -EINVAL;
+}
+
+/* Scripts read the port or terminal that was chosen from this line. */
+static void say_address(const struct console *c)
+{
+	const char *address = chr_address(c->stream);
+
+	if (address[0])
+		fprintf(stderr, "minivmm: %s: %s\n", c->p.what, address);
+}
+
+int console_create(struct console **out, const struct console_params *p,
+		   struct machine_error *e)
 {
 	struct console *c = calloc(1, sizeof(*c));
+	char why[384] = "";
+	int err;
 
-	*out = c;
+	*out = NULL;
 	if (!c)
 		return -ENOMEM;
 	c->p = *p;
-	c->read.name = "console input";
-	c->read.done = on_read;
+	c->p.stream = NULL;
 	c->help.name = "console help";
 	c->help.done = on_help_shown;
-	c->resume.fn = resume;
+	err = open_stream(c, p->stream, why, sizeof(why));
+	if (err) {
+		if (why[0])
+			machine_explain(e, "%s: %s", p->what, why);
+		free(c);
+		return err;
+	}
+	say_address(c);
+	*out = c;
 	return 0;
 }
 
@@ -167,67 +173,24 @@ void console_destroy(struct console *c)
 {
 	if (!c)
 		return;
-	terminal_restore();
+	if (c->uses_stdio)
+		terminal_restore();
+	chr_destroy(c->stream);
 	free(c);
 }
 
-void console_attach(struct console *c, struct uart *u)
+struct chr *console_stream(struct console *c)
 {
-	c->uart = u;
+	return c->stream;
 }
 
 void console_start(struct console *c)
 {
-	if (!c->p.use_stdin)
-		return;
-	c->terminal = terminal_enter_raw();
-	if (!c->terminal && isatty(STDIN_FILENO))
-		return; /* somebody else's at the moment: not ours to read */
-	read_more(c);
-}
-
-void console_rx_ready(void *console)
-{
-	struct console *c = console;
-
-	loop_post(c->p.loop, &c->resume);
-}
-
-void console_hang_up(struct console *c)
-{
-	c->hung_up = true;
-}
-
-/* The output is full and does not block: wait, but not for ever. */
-static void wait_for_room(struct console *c)
-{
-	struct pollfd p = { .fd = c->p.out_fd, .events = POLLOUT };
-
-	poll(&p, 1, STALLED_MS);
-}
-
-void console_tx(void *console, const uint8_t *buf, size_t len)
-{
-	struct console *c = console;
-
-	if (c->p.out_fd < 0)
-		return;
-	while (len) {
-		ssize_t n = write(c->p.out_fd, buf, len);
-
-		if (n >= 0) {
-			buf += n;
-			len -= (size_t)n;
-			continue;
-		}
-		if (errno == EAGAIN)
-			wait_for_room(c);
-		else if (errno != EINTR)
-			break;
-		if (c->hung_up)
-			return;
+	if (c->uses_stdio) {
+		if (terminal_enter_raw())
+			chr_fd_set_filter(c->stream, filter_keys, c);
+		else if (isatty(STDIN_FILENO))
+			chr_fd_stop_input(c->stream);
 	}
-	if (len)
-		log_once(&c->said_lost, "console: output is lost: %s",
-			 strerror(errno));
+	chr_start(c->stream);
 }

@@ -41,6 +41,7 @@
 #include "vcpu/vcpu.h"
 #include "vcpu/vtime.h"
 #include "vcpu/x86/entry.h"
+#include "virtio/backend/chr.h"
 #include "virtio/loop.h"
 
 #define LOOP_DEPTH 256
@@ -54,7 +55,6 @@ struct machine {
 	struct bus *bus;
 	struct irqchip *chip;
 	struct console *console;
-	int console_fd; /* of --serial file:PATH, -1 otherwise */
 	struct board *board;
 	struct engine *engine;
 	char why[256]; /* this engine and no better one; empty: it is best */
@@ -219,46 +219,17 @@ static int create_chips(struct machine *m, struct machine_error *e)
 	return err ? err : irqchip_create(&m->chip, m->bus);
 }
 
-/* The file of --serial file:PATH. */
-static int open_serial(struct machine *m, struct machine_error *e)
-{
-	const char *path = m->cfg->serial_path;
-	int err;
-
-	m->console_fd =
-		open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	if (m->console_fd >= 0)
-		return 0;
-	err = -errno;
-	machine_explain(e, "--serial file:%s: %s", path, strerror(-err));
-	return err;
-}
-
 static int create_console(struct machine *m, struct machine_error *e)
 {
-	struct console_params p = {
+	const struct console_params p = {
 		.loop = m->loop,
-		.out_fd = -1,
+		.what = "serial",
+		.stream = &m->cfg->serial,
 		.quit = on_quit,
 		.ctx = m,
 	};
-	int err;
 
-	switch (m->cfg->serial) {
-	case CONFIG_SERIAL_STDIO:
-		p.use_stdin = true;
-		p.out_fd = STDOUT_FILENO;
-		break;
-	case CONFIG_SERIAL_FILE:
-		err = open_serial(m, e);
-		if (err)
-			return err;
-		p.out_fd = m->console_fd;
-		break;
-	case CONFIG_SERIAL_OFF:
-		break;
-	}
-	return console_create(&m->console, &p);
+	return console_create(&m->console, &p, e);
 }
 
 static int create_board(struct machine *m, struct machine_error *e)
@@ -269,7 +240,7 @@ static int create_board(struct machine *m, struct machine_error *e)
 		.chip = m->chip,
 		.loop = m->loop,
 		.vtime = m->vtime,
-		.console = m->console,
+		.serial = console_stream(m->console),
 		.events = {
 			.reset = on_reset,
 			.poweroff = on_reset,
@@ -510,7 +481,6 @@ int machine_create(struct machine **out, const struct vm_config *cfg,
 		return -ENOMEM;
 	}
 	m->cfg = cfg;
-	m->console_fd = -1;
 	m->signal_fd = -1;
 	m->timeout.name = "timeout";
 	m->timeout.done = on_timeout;
@@ -533,7 +503,7 @@ static void stop_vcpus(struct machine *m)
 {
 	unsigned int i;
 
-	console_hang_up(m->console);
+	chr_hang_up(console_stream(m->console));
 	for (i = 0; i < m->cfg->cpus; i++)
 		if (m->thread[i])
 			vcpu_thread_request_stop(m->thread[i]);
@@ -631,7 +601,6 @@ void machine_destroy(struct machine *m)
 	devices_destroy(m->devices);
 	board_destroy(m->board);
 	console_destroy(m->console);
-	fd_close(&m->console_fd);
 	irqchip_destroy(m->chip);
 	bus_destroy(m->bus);
 	ram_destroy(m->ram);

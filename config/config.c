@@ -32,7 +32,8 @@ void config_fini(struct vm_config *c)
 		config_group_fini(c, g);
 	free(c->name);
 	free(c->accel);
-	free(c->serial_path);
+	free(c->serial.path);
+	free(c->serial.host);
 	free(c->log_file);
 	free(c->kernel);
 	free(c->initrd);

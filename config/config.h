@@ -9,8 +9,8 @@
  * device: cross-checks against the host are the business of cmd/.
  *
  *   readers: ini.c, cmd/options.c -> set_key.c -> set.c: the row's setter
- *   setters: set_value.c, set_group.c, set_list.c, set_net.c; their texts come
- *            back in dump.c
+ *   setters: set_value.c, set_group.c, set_list.c, set_net.c, set_stream.c;
+ *            their texts come back in dump.c
  *
  * Errors are text for the user: "vm.ini:3: memory: ..." or "--memory: ...".
  * One thread.
@@ -46,10 +46,21 @@ enum config_boot {
 	CONFIG_BOOT_FLAT,
 };
 
-enum config_serial {
-	CONFIG_SERIAL_STDIO,
-	CONFIG_SERIAL_FILE, /* file:PATH */
-	CONFIG_SERIAL_OFF,
+enum config_stream_kind {
+	CONFIG_STREAM_STDIO,
+	CONFIG_STREAM_OFF,
+	CONFIG_STREAM_PTY,
+	CONFIG_STREAM_FILE, /* file:PATH */
+	CONFIG_STREAM_UNIX, /* unix:PATH */
+	CONFIG_STREAM_TCP,  /* tcp:[ADDRESS:]PORT */
+};
+
+/* The host's end of a serial port. */
+struct config_stream {
+	enum config_stream_kind kind;
+	char *path;    /* of file and unix, NULL otherwise */
+	char *host;    /* of tcp: an address in numbers, without brackets */
+	uint16_t port; /* of tcp; 0: any that is free */
 };
 
 struct config_disk {
@@ -121,9 +132,8 @@ struct vm_config {
 	uint64_t seed;
 	bool state_hash; /* say it at the end */
 	bool rng;
-	enum config_serial serial;
-	char *serial_path; /* CONFIG_SERIAL_FILE */
-	char *log_file;	   /* NULL: stderr */
+	struct config_stream serial;
+	char *log_file; /* NULL: stderr */
 	unsigned int verbose;
 	/* [kernel] */
 	char *kernel;

@@ -21,6 +21,10 @@ static const char *const io_names[] = { "auto", "uring", "poll", NULL };
 static const char *const boot_names[] = { "auto", "linux", "pvh", "flat",
 					  NULL };
 
+#define STREAM_FORMAT                            \
+	"stdio, off, pty, file:PATH, unix:PATH " \
+	"or tcp:[ADDRESS:]PORT"
+
 #define VM(member)	offsetof(struct vm_config, member)
 #define DISK(member)	offsetof(struct config_disk, member)
 #define NET(member)	offsetof(struct config_net, member)
@@ -342,12 +346,12 @@ static const struct config_row rows[] = {
 	{
 		.pub = {
 			.section = "vm", .key = "serial",
-			.option = "serial", .metavar = "stdio|off|file:PATH",
-			.format = "stdio, off or file:PATH",
+			.option = "serial", .metavar = "KIND",
+			.format = STREAM_FORMAT,
 			.fallback = "stdio",
-			.help = "where COM1 goes",
+			.help = "COM1: stdio off pty file unix tcp",
 		},
-		.type = &config_type_serial,
+		.type = &config_type_stream, .field = VM(serial),
 	},
 	{
 		.pub = {

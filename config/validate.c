@@ -61,13 +61,13 @@ static int check_outputs(const struct vm_config *c, struct config_error *e)
 {
 	int err;
 
-	if (c->serial_path && c->log_file &&
-	    strcmp(c->serial_path, c->log_file) == 0)
+	if (c->serial.path && c->log_file &&
+	    strcmp(c->serial.path, c->log_file) == 0)
 		return config_error_set(e,
 					"serial and log-file: both are %.300s; "
 					"expected two files",
 					c->log_file);
-	err = check_output(c, "serial", c->serial_path, e);
+	err = check_output(c, "serial", c->serial.path, e);
 	if (!err)
 		err = check_output(c, "log-file", c->log_file, e);
 	return err;

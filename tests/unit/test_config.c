@@ -72,7 +72,7 @@ static void defaults_are_those_of_the_table(void **state)
 	assert_int_equal(c->memory, 256 << 20);
 	assert_int_equal(c->cpus, 1);
 	assert_true(c->rng);
-	assert_int_equal(c->serial, CONFIG_SERIAL_STDIO);
+	assert_int_equal(c->serial.kind, CONFIG_STREAM_STDIO);
 	assert_int_equal(c->io, CONFIG_IO_AUTO);
 	assert_int_equal(c->boot, CONFIG_BOOT_AUTO);
 	assert_string_equal(c->accel, "auto");
@@ -206,13 +206,70 @@ static void serial_goes_to_stdio_nowhere_or_a_file(void **state)
 	struct vm_config *c = *state;
 
 	accepts(c, "serial", "file:/tmp/a,b");
-	assert_int_equal(c->serial, CONFIG_SERIAL_FILE);
-	assert_string_equal(c->serial_path, "/tmp/a,b");
+	assert_int_equal(c->serial.kind, CONFIG_STREAM_FILE);
+	assert_string_equal(c->serial.path, "/tmp/a,b");
 	accepts(c, "serial", "off");
-	assert_int_equal(c->serial, CONFIG_SERIAL_OFF);
-	assert_null(c->serial_path);
-	refuses(c, "serial", "file:", "expected stdio, off or file:PATH");
-	refuses(c, "serial", "tty", "expected stdio, off or file:PATH");
+	assert_int_equal(c->serial.kind, CONFIG_STREAM_OFF);
+	assert_null(c->serial.path);
+	refuses(c, "serial", "file:", "expected stdio, off, pty, file:PATH");
+	refuses(c, "serial", "tty", "expected stdio, off, pty, file:PATH");
+}
+
+static void serial_goes_to_a_pty_or_a_socket(void **state)
+{
+	struct vm_config *c = *state;
+
+	accepts(c, "serial", "pty");
+	assert_int_equal(c->serial.kind, CONFIG_STREAM_PTY);
+	accepts(c, "serial", "unix:/run/vm:1");
+	assert_int_equal(c->serial.kind, CONFIG_STREAM_UNIX);
+	assert_string_equal(c->serial.path, "/run/vm:1");
+	refuses(c, "serial", "unix:", "expected stdio");
+	refuses(c, "serial", "unix", "expected stdio");
+	refuses(c, "serial", "pty:", "expected stdio");
+	refuses(c, "serial", "stdio:1", "expected stdio");
+}
+
+static void tcp_is_loopback_unless_it_is_told_otherwise(void **state)
+{
+	static const struct {
+		const char *text, *host;
+		uint16_t port;
+	} good[] = {
+		{ "tcp:4000", "127.0.0.1", 4000 },
+		{ "tcp::4000", "127.0.0.1", 4000 },
+		{ "tcp:localhost:65535", "127.0.0.1", 65535 },
+		{ "tcp:127.0.0.1:0", "127.0.0.1", 0 },
+		{ "tcp:0.0.0.0:23", "0.0.0.0", 23 },
+		{ "tcp:[::1]:23", "::1", 23 },
+	};
+	static const char *const bad[] = {
+		"tcp:",
+		"tcp:x",
+		"tcp:65536",
+		"tcp:-1",
+		"tcp: 1",
+		"tcp:1x",
+		"tcp:127.0.0.1:",
+		"tcp:127.0.0:1",
+		"tcp:example.org:1",
+		"tcp:::1",
+		"tcp:[::1]",
+		"tcp:[127.0.0.1]:1",
+		"tcp:99999999999",
+		"tcp:[]:1",
+	};
+	struct vm_config *c = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		accepts(c, "serial", good[i].text);
+		assert_int_equal(c->serial.kind, CONFIG_STREAM_TCP);
+		assert_string_equal(c->serial.host, good[i].host);
+		assert_int_equal(c->serial.port, good[i].port);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		refuses(c, "serial", bad[i], "or tcp:[ADDRESS:]PORT");
+	assert_int_equal(c->serial.port, 23);
 }
 
 static void flags_need_no_value_and_files_say_on_or_off(void **state)
@@ -718,7 +775,7 @@ static void paths_of_a_file_are_relative_to_its_folder(void **state)
 	assert_string_equal(c->kernel, "x/y/k");
 	assert_string_equal(c->initrd, "/i");
 	assert_string_equal(c->log_file, "x/y/l");
-	assert_string_equal(c->serial_path, "x/y/s");
+	assert_string_equal(c->serial.path, "x/y/s");
 	assert_string_equal(c->disks[0].path, "x/y/../d");
 	assert_string_equal(c->nets[0].arg, "x/y/s");
 	assert_string_equal(c->nets[1].arg, "s");
@@ -1193,8 +1250,10 @@ static void assert_config_equal(const struct vm_config *a,
 	assert_int_equal(a->fixed_buffers, b->fixed_buffers);
 	assert_int_equal(a->timeout, b->timeout);
 	assert_int_equal(a->rng, b->rng);
-	assert_int_equal(a->serial, b->serial);
-	assert_text_equal(a->serial_path, b->serial_path);
+	assert_int_equal(a->serial.kind, b->serial.kind);
+	assert_text_equal(a->serial.path, b->serial.path);
+	assert_text_equal(a->serial.host, b->serial.host);
+	assert_int_equal(a->serial.port, b->serial.port);
 	assert_text_equal(a->log_file, b->log_file);
 	assert_int_equal(a->verbose, b->verbose);
 	assert_int_equal(a->deterministic, b->deterministic);
@@ -1407,6 +1466,8 @@ static const struct CMUnitTest tests[] = {
 	T(switches_are_on_or_off_only),
 	T(choices_name_what_is_accepted),
 	T(serial_goes_to_stdio_nowhere_or_a_file),
+	T(serial_goes_to_a_pty_or_a_socket),
+	T(tcp_is_loopback_unless_it_is_told_otherwise),
 	T(flags_need_no_value_and_files_say_on_or_off),
 	T(a_seed_is_any_number_of_64_bits),
 	T(verbose_counts_up_to_its_end),

@@ -20,9 +20,12 @@
 #include "base/checked.h"
 #include "base/fd.h"
 #include "cmd/console.h"
+#include "cmd/machine_error.h"
+#include "config/config.h"
 #include "memory/bus.h"
 #include "memory/irq.h"
 #include "vcpu/board/uart.h"
+#include "virtio/backend/chr.h"
 #include "virtio/loop.h"
 
 #define COM1	0x3f8
@@ -63,30 +66,50 @@ static void on_quit(void *loop)
 	loop_stop(loop);
 }
 
+/* The cable, as in cmd/board.c */
+
+static void send(void *stream, const uint8_t *buf, size_t len)
+{
+	chr_write(stream, buf, len);
+}
+
+static void send_on(void *stream)
+{
+	chr_resume(stream);
+}
+
+static size_t receive(void *uart, const uint8_t *buf, size_t len)
+{
+	return uart_rx(uart, buf, len);
+}
+
 /* The child's life, with stdin and stdout as they are. */
 static int run_console(enum loop_kind kind)
 {
 	static struct guest g = { .irq = { .set = on_irq },
 				  .echo = { .fn = echo } };
-	struct console_params p = { .use_stdin = true,
-				    .out_fd = STDOUT_FILENO,
+	static const struct config_stream stdio = { CONFIG_STREAM_STDIO };
+	struct console_params p = { .what = "serial",
+				    .stream = &stdio,
 				    .quit = on_quit };
-	struct uart_params u = { .port = COM1,
-				 .irq = &g.irq,
-				 .tx = console_tx,
-				 .rx_ready = console_rx_ready };
+	struct uart_params u = {
+		.port = COM1, .irq = &g.irq, .tx = send, .rx_ready = send_on
+	};
+	struct chr_events events = { .input = receive };
+	struct machine_error e;
 	struct console *c;
 	struct uart *uart;
 
 	if (loop_create(&p.loop, kind, 8) || bus_create(&g.bus))
 		return 2;
 	the_loop = p.ctx = p.loop;
-	if (console_create(&c, &p))
+	if (console_create(&c, &p, &e))
 		return 2;
-	u.ctx = c;
+	u.ctx = console_stream(c);
 	if (uart_create(&uart, g.bus, &u))
 		return 2;
-	console_attach(c, uart);
+	events.ctx = uart;
+	chr_attach(console_stream(c), &events);
 	bus_write(g.bus, BUS_PIO, COM1 + 4, 1, 0x0b); /* DTR, RTS, OUT2 */
 	bus_write(g.bus, BUS_PIO, COM1 + 1, 1, 0x01); /* received data */
 	console_start(c);
