@@ -9,7 +9,7 @@ while read -r o; do
 	base/*) ok='^(log|list|thread|fd|checked|seed)_' ;;
 	memory/*) ok='^(ram|bus|irq|boot|acpi|fdt)_' ;;
 	vcpu/*) ok='^(engine|vcpu|vtime|kvm|interp|dbt|x86|irqchip|lapic|ioapic|pic|pit|uart|rtc|i8042|acpi_pm|pvpanic|debug_exit)_' ;;
-	virtio/*) ok='^(virtio|vq|iov|loop|disk|netb|chr|pci|msix)_' ;;
+	virtio/*) ok='^(virtio|vq|iov|loop|disk|netb|chr|pci|msix|switch)_' ;;
 	config/*) ok='^config_' ;;
 	*) continue ;;
 	esac
