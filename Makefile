@@ -66,7 +66,7 @@ override LDLIBS += $(PKG_LDFLAGS) \
 
 dirs := base config memory memory/boot vcpu vcpu/x86 vcpu/interp vcpu/irqchip \
 	vcpu/board $(if $(filter 1,$(CONFIG_KVM)),vcpu/kvm) \
-	virtio virtio/transport virtio/backend cmd
+	virtio virtio/transport virtio/backend virtio/switch cmd
 LIB_SRCS := $(filter-out cmd/main.c,$(sort $(wildcard $(dirs:%=%/*.c))))
 HDRS := $(sort $(wildcard $(dirs:%=%/*.h)))
 LIB_OBJS := $(LIB_SRCS:%.c=$(O)/%.o)

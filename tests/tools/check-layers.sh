@@ -37,6 +37,9 @@ inside_virtio() {
 	virtio/*:virtio/transport/*) return 1 ;;
 	virtio/backend/*:virtio/backend/* | virtio/backend/*:virtio/loop.h) ;;
 	virtio/backend/*:virtio/*) return 1 ;;
+	virtio/switch/*:virtio/switch/* | virtio/switch/*:virtio/backend/*) ;;
+	virtio/switch/*:virtio/loop.h) ;;
+	virtio/switch/*:virtio/* | virtio/*:virtio/switch/*) return 1 ;;
 	virtio/transport/*:virtio/*)
 		for m in $models; do
 			[ "$2" = "virtio/$m" ] && return 1
