@@ -10,6 +10,7 @@
  *   uart, rtc, pit     one chip's registers; never held across a callback
  *   pic, ioapic        one chip's registers, see irqchip.h
  *   kvm route_lock     KVM's routing table
+ *   interp alone       no other vCPU moves; none of the above inside
  *   loop post lock     the list of posted tasks
  */
 #ifndef MINIVMM_CMD_MACHINE_H

@@ -64,6 +64,7 @@ static void destroy(struct engine *engine)
 	if (e->lapics)
 		lapic_bus_destroy(e->lapics);
 	interp_code_fini(&e->code);
+	pthread_mutex_destroy(&e->alone);
 	free(e);
 }
 
@@ -119,6 +120,7 @@ static int create(struct engine **out, const struct engine_params *p)
 	e->bus = p->bus;
 	e->chip = p->chip;
 	e->nr_cpus = p->nr_cpus;
+	pthread_mutex_init(&e->alone, NULL);
 	e->vtime = p->vtime;
 	e->listener = (struct ram_listener){
 		.written = written,

@@ -230,6 +230,16 @@ static void env_pause(struct x86_cpu *cpu)
 		sched_yield();
 }
 
+static void env_stop_others(struct x86_cpu *cpu)
+{
+	interp_stop_others(interp_of_cpu(cpu));
+}
+
+static void env_resume_others(struct x86_cpu *cpu)
+{
+	interp_resume_others(interp_of_cpu(cpu));
+}
+
 const struct x86_env_ops interp_env_ops = {
 	.tsc = env_tsc,
 	.set_tsc = env_set_tsc,
@@ -244,6 +254,8 @@ const struct x86_env_ops interp_env_ops = {
 	.hypercall = env_hypercall,
 	.random = env_random,
 	.pause = env_pause,
+	.stop_others = env_stop_others,
+	.resume_others = env_resume_others,
 };
 
 /* The local APIC's side */

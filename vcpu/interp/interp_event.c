@@ -9,7 +9,8 @@
 
 #define APIC_BASE_BSP (1ull << 8) /* SDM 3A §10.4.4 */
 
-#define ALWAYS_TAKEN (INTERP_KICK | INTERP_INIT | INTERP_SIPI | INTERP_FLUSH)
+#define ALWAYS_TAKEN \
+	(INTERP_KICK | INTERP_INIT | INTERP_SIPI | INTERP_FLUSH | INTERP_STOP)
 
 static bool take_bit(struct interp_vcpu *v, unsigned int bit)
 {
@@ -100,6 +101,8 @@ bool interp_attend(struct interp_vcpu *v, enum vcpu_exit *why)
 	unsigned int seen = atomic_load(&v->owner.attention);
 
 	v->cpu.cur = NULL;
+	if (seen & INTERP_STOP)
+		interp_stand(v);
 	if (seen & INTERP_FLUSH)
 		interp_code_flush(v);
 	if (seen & INTERP_KICK) {

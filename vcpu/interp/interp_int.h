@@ -9,11 +9,13 @@
  *   interp_vcpu.c   one vCPU: create, state, kick, sleep
  *   interp_event.c  interrupts, NMI, INIT, SIPI, requests of other threads
  *   interp_run.c    the loop
+ *   interp_stop.c   one vCPU alone, the others between two instructions
  *   interp_count.c  the same with every instruction counted, for vtime.h
  */
 #ifndef MINIVMM_VCPU_INTERP_INTERP_INT_H
 #define MINIVMM_VCPU_INTERP_INTERP_INT_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -39,6 +41,7 @@ enum interp_attention {
 	INTERP_SIPI = 0x10,
 	INTERP_FLUSH = 0x20, /* drop writable translations: see code.c */
 	INTERP_CLOCK = 0x40, /* counted: a deadline may be nearer now */
+	INTERP_STOP = 0x80,  /* stand still while another one is alone */
 };
 
 /*
@@ -72,6 +75,7 @@ struct interp_engine {
 	uint64_t tsc_start; /* the host's, at the VM's time 0 */
 	struct x86_pvclock_scale scale;
 	struct interp_vcpu *_Atomic vcpu[LAYOUT_CPUS_MAX];
+	pthread_mutex_t alone; /* held by the one that runs */
 };
 
 #define INTERP_BLOCK_MAX 64 /* instructions, the synthetic end included */
@@ -120,6 +124,7 @@ struct interp_vcpu {
 	struct seed seed;		  /* counted: of RDRAND */
 	atomic_uint sipi_vector;
 	atomic_bool running;   /* may use translations */
+	atomic_bool standing;  /* ... but waits to go on: see stop.c */
 	_Atomic uint32_t seen; /* the last epoch it has flushed for */
 	struct x86_cpu cpu;
 };
@@ -187,6 +192,16 @@ void interp_vcpu_ask(struct interp_vcpu *v, unsigned int bits);
 void interp_vcpu_sleep(struct interp_vcpu *v, unsigned int seen);
 /* The same until somebody sets a bit. */
 void interp_vcpu_wait(struct interp_vcpu *v, unsigned int seen);
+
+/* interp_stop.c */
+/*
+ * Wait until all other vCPUs stand between two instructions, or do not run;
+ * until resume they stay there. Nothing in between may unwind.
+ */
+void interp_stop_others(struct interp_vcpu *v);
+void interp_resume_others(struct interp_vcpu *v);
+/* INTERP_STOP is set: stand until whoever is alone has resumed. */
+void interp_stand(struct interp_vcpu *v);
 
 /* interp_event.c */
 /*

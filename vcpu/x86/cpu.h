@@ -120,7 +120,7 @@ enum x86_vector {
 	X86_XM = 19,
 };
 
-/* What an instruction needs of its engine. All members are required. */
+/* What an instruction needs of its engine. Required, but for the last two. */
 struct x86_env_ops {
 	/* Time stamp counter of this CPU, offset applied. */
 	uint64_t (*tsc)(struct x86_cpu *cpu);
@@ -151,6 +151,12 @@ struct x86_env_ops {
 	bool (*random)(struct x86_cpu *cpu, uint64_t *val);
 	/* The guest spins: let others run. */
 	void (*pause)(struct x86_cpu *cpu);
+	/*
+	 * Hold all other CPUs between two instructions, then let them go on.
+	 * Both NULL: an engine that cannot.
+	 */
+	void (*stop_others)(struct x86_cpu *cpu);
+	void (*resume_others)(struct x86_cpu *cpu);
 };
 
 /*

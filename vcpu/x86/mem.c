@@ -241,8 +241,8 @@ void *x86_write_ptr_slow(struct x86_cpu *cpu, uint64_t lin, unsigned int size)
 {
 	unsigned int first = first_part(lin, size);
 	bool user = is_user(cpu);
+	char *p, *second;
 	gpa_t gpa;
-	void *p;
 
 	x86_need_align(cpu, lin, size);
 	if (X86_UNLIKELY(cpu->watch))
@@ -252,8 +252,8 @@ void *x86_write_ptr_slow(struct x86_cpu *cpu, uint64_t lin, unsigned int size)
 	p = resolve(cpu, lin, user, true, &gpa);
 	if (first == size)
 		return p;
-	resolve(cpu, lin + first, user, true, &gpa);
-	return NULL;
+	second = resolve(cpu, lin + first, user, true, &gpa);
+	return p && second == p + first ? p : NULL;
 }
 
 void x86_probe_write(struct x86_cpu *cpu, uint64_t lin, unsigned int len)
@@ -327,6 +327,34 @@ x86_cas(void *p, uint64_t old, uint64_t val, unsigned int size)
 	}
 	return __atomic_compare_exchange_n((uint64_t *)p, &old, val, false,
 					   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+bool x86_cas_split(struct x86_cpu *cpu, uint64_t lin, uint64_t old,
+		   uint64_t val, unsigned int size)
+{
+	unsigned int first = first_part(lin, size);
+	bool user = is_user(cpu), same;
+	char now[8], *a, *b;
+	gpa_t gpa;
+
+	a = resolve(cpu, lin, user, true, &gpa);
+	b = resolve(cpu, lin + first, user, true, &gpa);
+	if (first == size || !a || !b) {
+		write_any(cpu, lin, size, val, user);
+		return true;
+	}
+	if (cpu->env->stop_others)
+		cpu->env->stop_others(cpu);
+	memcpy(now, a, first);
+	memcpy(now + first, b, size - first);
+	same = !memcmp(now, &old, size);
+	if (same) {
+		memcpy(a, &val, first);
+		memcpy(b, (char *)&val + first, size - first);
+	}
+	if (cpu->env->resume_others)
+		cpu->env->resume_others(cpu);
+	return same;
 }
 
 /* Generations are the low bits of tags: 0 is no entry. */

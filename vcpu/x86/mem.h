@@ -13,7 +13,9 @@
  * A read-modify-write asks for the write permission first (x86_dst_load), so
  * that it faults as a write, and stores without a second lookup. With LOCK
  * it is a compare-and-swap on guest RAM, so that vCPUs on other threads see
- * what other CPUs would. Accesses that cross a page are not atomic.
+ * what other CPUs would; the host's bus lock does it where the operand crosses
+ * a cache line, or into the next page of RAM. For two pages that are no
+ * neighbours all other CPUs stop.
  */
 #ifndef MINIVMM_VCPU_X86_MEM_H
 #define MINIVMM_VCPU_X86_MEM_H
@@ -31,8 +33,8 @@ uint64_t x86_read_slow(struct x86_cpu *cpu, uint64_t lin, unsigned int size);
 void x86_write_slow(struct x86_cpu *cpu, uint64_t lin, unsigned int size,
 		    uint64_t val);
 /*
- * The host address of [lin, lin + size) for writing, or NULL when it crosses
- * a page or is not RAM: use the slow ways then; nothing will fault.
+ * The host address of [lin, lin + size) for writing, or NULL when it is not
+ * one piece of RAM: use the slow ways then; nothing will fault.
  */
 void *x86_write_ptr_slow(struct x86_cpu *cpu, uint64_t lin, unsigned int size);
 
@@ -276,16 +278,22 @@ X86_INLINE uint64_t x86_dst_load(struct x86_cpu *cpu, const struct x86_insn *in,
 /* Replace @old at *p by @val if it is still there. */
 bool x86_cas(void *p, uint64_t old, uint64_t val, unsigned int size);
 
+/* The same at @lin, which is not one piece of RAM; MMIO is just written. */
+bool x86_cas_split(struct x86_cpu *cpu, uint64_t lin, uint64_t old,
+		   uint64_t val, unsigned int size);
+
 /* False: another CPU was faster, start again from the load. */
 X86_INLINE bool x86_mem_dst_store(struct x86_cpu *cpu,
 				  const struct x86_insn *in, unsigned int size,
 				  const struct x86_dst *d, uint64_t old,
 				  uint64_t val)
 {
+	if (in->pfx & X86_PFX_LOCK)
+		return X86_LIKELY(d->p)
+			       ? x86_cas(d->p, old, val, size)
+			       : x86_cas_split(cpu, d->lin, old, val, size);
 	if (X86_UNLIKELY(!d->p))
 		x86_write_slow(cpu, d->lin, size, val);
-	else if (in->pfx & X86_PFX_LOCK)
-		return x86_cas(d->p, old, val, size);
 	else
 		x86_store(d->p, val, size);
 	return true;
