@@ -25,11 +25,11 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "base/iov.h"
 #include "base/le.h"
 #include "base/log.h"
 #include "memory/ram.h"
 #include "virtio/device.h"
-#include "virtio/iov.h"
 
 /* virtio 1.2 §5.5.3 */
 #define BALLOON_F_DEFLATE_ON_OOM (1ull << 2)

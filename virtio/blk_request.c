@@ -13,8 +13,8 @@
 #include <errno.h>
 
 #include "base/checked.h"
+#include "base/iov.h"
 #include "virtio/blk_int.h"
-#include "virtio/iov.h"
 
 /* virtio 1.2 §5.2.6 */
 enum blk_type {

@@ -14,9 +14,9 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "base/iov.h"
 #include "base/le.h"
 #include "memory/ram.h"
-#include "virtio/iov.h"
 
 /* virtio 1.2 §2.7.5 */
 enum desc_flags {

@@ -12,9 +12,9 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "base/iov.h"
 #include "tests/fuzz/fuzz_input.h"
 #include "tests/unit/fake_transport.h"
-#include "virtio/iov.h"
 #include "virtio/queue.h"
 
 #define RAM_SIZE (1ull << 20)

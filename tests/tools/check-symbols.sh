@@ -5,11 +5,13 @@ set -eu
 bad=0
 while read -r o; do
 	rel=${o#"$1"/}
+	# What was built of a file that has moved or gone since counts no more.
+	[ -e "${rel%.o}.c" ] || continue
 	case $rel in
-	base/*) ok='^(log|list|thread|fd|checked|seed)_' ;;
+	base/*) ok='^(log|list|thread|fd|checked|iov|seed)_' ;;
 	memory/*) ok='^(ram|bus|irq|boot|acpi|fdt)_' ;;
 	vcpu/*) ok='^(engine|vcpu|vtime|kvm|interp|dbt|x86|irqchip|lapic|ioapic|pic|pit|uart|rtc|i8042|acpi_pm|pvpanic|debug_exit)_' ;;
-	virtio/*) ok='^(virtio|vq|iov|loop|disk|netb|chr|pci|msix|switch)_' ;;
+	virtio/*) ok='^(virtio|vq|loop|disk|netb|chr|pci|msix|switch)_' ;;
 	config/*) ok='^config_' ;;
 	*) continue ;;
 	esac

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "base/checked.h"
-#include "virtio/iov.h"
+#include "base/iov.h"
 
 static const char text[] = "abcdefghij";
 
@@ -49,6 +49,14 @@ static void iov_size_sums_all_pieces(void **state)
 	point(&f);
 	assert_int_equal(iov_size(f.iov, 4), 10);
 	assert_int_equal(iov_size(f.iov, 0), 0);
+}
+
+static void iov_size_saturates(void **state)
+{
+	const struct iovec iov[] = { { NULL, SIZE_MAX - 1 }, { NULL, 2 } };
+
+	(void)state;
+	assert_true(iov_size(iov, 2) == SIZE_MAX);
 }
 
 static void iov_read_gives_every_range(void **state)
@@ -149,6 +157,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(iov_size_sums_all_pieces),
+		cmocka_unit_test(iov_size_saturates),
 		cmocka_unit_test(iov_read_gives_every_range),
 		cmocka_unit_test(iov_write_fills_every_range_and_no_more),
 		cmocka_unit_test(iov_read_and_write_stop_at_the_end),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * test_net_fifo.c - frames that wait, and the buffers that they lie in.
+ * test_net_fifo.c - frames that wait.
  */
 #include "tests/unit/unit.h"
 
@@ -8,45 +8,6 @@
 #include <string.h>
 
 #include "virtio/backend/net_fifo.h"
-#include "virtio/backend/net_iov.h"
-
-static void iov_copies_across_its_pieces(void **state)
-{
-	char a[3], b[1], c[4], back[8] = "";
-	const struct iovec iov[] = {
-		{ a, sizeof(a) }, { NULL, 0 }, { b, 1 }, { c, sizeof(c) }
-	};
-
-	(void)state;
-	assert_int_equal(netb_iov_size(iov, 4), 8);
-	assert_int_equal(netb_iov_put(iov, 4, 0, "abcdefgh", 8), 8);
-	assert_memory_equal(a, "abc", 3);
-	assert_memory_equal(b, "d", 1);
-	assert_memory_equal(c, "efgh", 4);
-	assert_int_equal(netb_iov_get(iov, 4, 2, back, 4), 4);
-	assert_string_equal(back, "cdef");
-}
-
-static void iov_stops_at_its_end(void **state)
-{
-	char a[4], back[8];
-	const struct iovec iov = { a, sizeof(a) };
-
-	(void)state;
-	assert_int_equal(netb_iov_put(&iov, 1, 3, "xyz", 3), 1);
-	assert_int_equal(a[3], 'x');
-	assert_int_equal(netb_iov_get(&iov, 1, 4, back, 1), 0);
-	assert_int_equal(netb_iov_get(&iov, 1, 100, back, 1), 0);
-	assert_int_equal(netb_iov_get(NULL, 0, 0, back, 1), 0);
-}
-
-static void iov_size_saturates(void **state)
-{
-	const struct iovec iov[] = { { NULL, SIZE_MAX - 1 }, { NULL, 2 } };
-
-	(void)state;
-	assert_true(netb_iov_size(iov, 2) == SIZE_MAX);
-}
 
 static void fifo_gives_frames_in_order_behind_a_header(void **state)
 {
@@ -123,9 +84,6 @@ static void fifo_goes_round(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(iov_copies_across_its_pieces),
-		cmocka_unit_test(iov_stops_at_its_end),
-		cmocka_unit_test(iov_size_saturates),
 		cmocka_unit_test(fifo_gives_frames_in_order_behind_a_header),
 		cmocka_unit_test(fifo_drops_and_counts_what_has_no_room),
 		cmocka_unit_test(fifo_loses_only_the_frame_that_does_not_fit),

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/checked.h"
-#include "virtio/backend/net_iov.h"
+#include "base/iov.h"
 
 int netb_fifo_init(struct netb_fifo *f, size_t size)
 {
@@ -41,7 +41,7 @@ static void put(struct netb_fifo *f, const void *buf, size_t len)
 	struct iovec piece[2];
 
 	pieces(f, f->first + f->used, len, piece);
-	netb_iov_put(piece, 2, 0, buf, len);
+	iov_write(piece, 2, 0, buf, len);
 	f->used += len;
 }
 
@@ -76,11 +76,11 @@ ssize_t netb_fifo_pop(struct netb_fifo *f, const struct iovec *iov,
 	if (netb_fifo_empty(f))
 		return -EAGAIN;
 	pieces(f, f->first, sizeof(len), piece);
-	netb_iov_get(piece, 2, 0, &len, sizeof(len));
+	iov_read(piece, 2, 0, &len, sizeof(len));
 	pieces(f, f->first + sizeof(len), len, piece);
 	for (unsigned int i = 0; i < 2; i++)
-		n += netb_iov_put(iov, nr, skip + n, piece[i].iov_base,
-				  piece[i].iov_len);
+		n += iov_write(iov, nr, skip + n, piece[i].iov_base,
+			       piece[i].iov_len);
 	take(f, sizeof(len) + len);
 	return n == len ? (ssize_t)n : -EMSGSIZE;
 }

@@ -30,9 +30,9 @@
 #include <time.h>
 
 #include "base/checked.h"
+#include "base/iov.h"
 #include "base/log.h"
 #include "virtio/backend/net_fifo.h"
-#include "virtio/backend/net_iov.h"
 #include "virtio/backend/net_slirp.h"
 #include "virtio/backend/net_user_int.h"
 #include "virtio/loop.h"
@@ -305,7 +305,7 @@ static int user_send(struct net_backend *b, unsigned int q,
 		     const struct iovec *iov, unsigned int nr)
 {
 	struct netb_user *u = to_user(b);
-	size_t len = netb_iov_size(iov, nr);
+	size_t len = iov_size(iov, nr);
 	enum netb_user_frame kind;
 
 	(void)q;
@@ -313,7 +313,7 @@ static int user_send(struct net_backend *b, unsigned int q,
 		return -EINVAL;
 	len -= NET_HDR_LEN;
 	/* A copy: the guest may go on writing. */
-	netb_iov_get(iov, nr, NET_HDR_LEN, u->frame, len);
+	iov_read(iov, nr, NET_HDR_LEN, u->frame, len);
 	kind = netb_user_frame_kind(u->frame, len);
 	if (kind == NETB_USER_FRAME_BAD)
 		return -EINVAL;
@@ -344,7 +344,7 @@ static ssize_t user_recv(struct net_backend *b, unsigned int q,
 		u->starved = true;
 	if (len < 0)
 		return len;
-	netb_iov_put(iov, nr, 0, header, sizeof(header));
+	iov_write(iov, nr, 0, header, sizeof(header));
 	return len + NET_HDR_LEN;
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * iov.c - a cursor over scattered guest memory.
+ * iov.c - bytes in and out of scattered memory.
  */
-#include "virtio/iov.h"
+#include "base/iov.h"
 
 #include <errno.h>
 #include <string.h>
@@ -39,7 +39,8 @@ size_t iov_size(const struct iovec *iov, unsigned int nr)
 	size_t sum = 0;
 
 	for (unsigned int i = 0; i < nr; i++)
-		sum += iov[i].iov_len;
+		if (__builtin_add_overflow(sum, iov[i].iov_len, &sum))
+			return SIZE_MAX;
 	return sum;
 }
 

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * iov.h - a cursor over scattered guest memory.
+ * iov.h - bytes in and out of scattered memory.
  */
-#ifndef MINIVMM_VIRTIO_IOV_H
-#define MINIVMM_VIRTIO_IOV_H
+#ifndef MINIVMM_BASE_IOV_H
+#define MINIVMM_BASE_IOV_H
 
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
 
-/* Sum of the lengths. */
+/* Sum of the lengths; SIZE_MAX when it is more than that. */
 size_t iov_size(const struct iovec *iov, unsigned int nr);
 
 /* Copy up to @len bytes from or to @off in; returns the bytes copied. */
