@@ -40,7 +40,7 @@ MANDIR ?= $(PREFIX)/share/man
 CONFIG_KVM ?= 1
 
 # libfdt has no pkg-config file in Debian 12: its name says it all.
-PKG_LIBS := liburing inih libxxhash
+PKG_LIBS := liburing inih libxxhash fdisk
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wundef -Wwrite-strings -Wpointer-arith -Wvla -Wimplicit-fallthrough
@@ -142,8 +142,14 @@ check:
 	$(Q)tests/tools/deps.sh
 	$(Q)$(MAKE) --no-print-directory check-all
 
+# What ends a process at its Nth write.
+DIE_AT := $(O)/tests/cli/die-at.so
+$(DIE_AT): tests/cli/die-at.c
+	$(call say,LINK,$@)mkdir -p $(@D) && $(CC) -O2 $(WARN) -D_GNU_SOURCE \
+	-Wno-missing-prototypes -shared -fPIC -o $@ $<
+
 # SAN= leaves real kernels out: they boot with the program that users get.
-programs := $(O)/minivmm $(UNIT_BINS) $(GUESTS) $(REPLAYS)
+programs := $(O)/minivmm $(UNIT_BINS) $(GUESTS) $(REPLAYS) $(DIE_AT)
 .PHONY: check-all
 check-all: $(programs) $(if $(SAN),,boot-images $(GUEST)/lab.cpio)
 	$(Q)MINIVMM=$(O)/minivmm GUEST=$(GUEST) TEST_TIMEOUT=1800 \
@@ -161,7 +167,7 @@ run_cli := MINIVMM=$(O)/minivmm tests/tools/run-tests.sh
 .PHONY: check-config check-cli check-man check-readme
 check-config: $(O)/minivmm
 	$(Q)$(run_cli) $(CONFIG_TESTS)
-check-cli: $(O)/minivmm $(GUESTS)
+check-cli: $(O)/minivmm $(GUESTS) $(DIE_AT)
 	$(Q)$(run_cli) $(filter-out $(CONFIG_TESTS),$(CLI_TESTS))
 check-man: $(O)/minivmm
 	$(Q)$(run_cli) tests/tools/check-man.sh
@@ -182,13 +188,13 @@ clean:
 .PHONY: install uninstall help
 install: $(O)/minivmm
 	install -D $< $(DESTDIR)$(BINDIR)/minivmm
-	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man1 man/minivmm.1
+	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man1 $(wildcard man/*.1)
 	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man5 man/minivmm.ini.5
 	install -D -m 644 -t $(DESTDIR)$(MANDIR)/man7 man/minivmm-guest.7
 	install -D -m 644 -t $(DESTDIR)$(DOCDIR)/examples examples/*.ini
 uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/minivmm \
-	$(DESTDIR)$(MANDIR)/man1/minivmm.1 \
+	$(patsubst man/%,$(DESTDIR)$(MANDIR)/man1/%,$(wildcard man/*.1)) \
 	$(DESTDIR)$(MANDIR)/man5/minivmm.ini.5 \
 	$(DESTDIR)$(MANDIR)/man7/minivmm-guest.7 \
 	$(patsubst %,$(DESTDIR)$(DOCDIR)/%,$(wildcard examples/*.ini))

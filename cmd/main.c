@@ -8,6 +8,7 @@
 #include "base/checked.h"
 #include "base/fd.h"
 #include "cmd/check.h"
+#include "cmd/disk.h"
 #include "cmd/options.h"
 #include "cmd/run.h"
 #include "cmd/status.h"
@@ -43,10 +44,8 @@ static const struct {
 	const char *name;
 	int (*main)(int argc, char **argv);
 } verbs[] = {
-	{ "run", cmd_run },
-	{ "check", cmd_check },
-	{ "help", cmd_help },
-	{ "version", cmd_version },
+	{ "run", cmd_run },   { "check", cmd_check },	  { "disk", cmd_disk },
+	{ "help", cmd_help }, { "version", cmd_version },
 };
 
 static int unknown_verb(const char *name)
@@ -59,7 +58,7 @@ static int unknown_verb(const char *name)
 	if (n.best)
 		return status_fail("%s: unknown verb; did you mean '%s'?", name,
 				   n.best);
-	return status_fail("%s: unknown verb; expected run, check, help, "
+	return status_fail("%s: unknown verb; expected run, check, disk, help, "
 			   "version or an option such as --kernel FILE",
 			   name);
 }

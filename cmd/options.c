@@ -287,6 +287,7 @@ void options_print_help(FILE *out)
 
 	fputs("Usage: minivmm [run] --kernel FILE [--disk FILE] [option...]\n"
 	      "       minivmm check [option...]\n"
+	      "       minivmm disk VERB POOL [argument...]\n"
 	      "       minivmm help | version\n\n"
 	      "run starts a virtual machine; check prints the configuration "
 	      "that counts\nand starts nothing. Defaults are in brackets.\n\n",

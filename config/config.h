@@ -230,6 +230,13 @@ const char *config_cmdline(const struct vm_config *c);
  */
 void config_dump(const struct vm_config *c, FILE *out);
 
+/*
+ * A size such as 512M: decimal digits, and K, M, G or T. 0 or -EINVAL. And
+ * back, with the largest unit that leaves no remainder.
+ */
+int config_parse_size(const char *text, uint64_t *out);
+void config_show_size(uint64_t size, char *buf, size_t len);
+
 /* One row of the setter table, for the option parser, --help and tests. */
 struct config_setting {
 	const char *section;  /* "vm", "kernel"; "disk" for --disk itself */

@@ -61,7 +61,7 @@ static int unit_shift(char unit)
 	return u ? 10 * (int)(u - units + 1) : -1;
 }
 
-static int parse_size(const char *s, uint64_t *out)
+int config_parse_size(const char *s, uint64_t *out)
 {
 	uint64_t v;
 	int shift;
@@ -85,28 +85,31 @@ static int size_set(const struct config_row *row, void *obj, const char *value,
 
 	(void)dir;
 	(void)e;
-	if (parse_size(value, &v) || !in_range(row, v))
+	if (config_parse_size(value, &v) || !in_range(row, v))
 		return -EINVAL;
 	*(uint64_t *)field_of(row, obj) = v;
 	return 0;
 }
 
-/* With the largest unit that leaves no remainder. */
-static const char *size_get(const struct config_row *row, const void *obj,
-			    char *buf)
+void config_show_size(uint64_t v, char *buf, size_t len)
 {
-	uint64_t v = *(const uint64_t *)field_of(row, obj);
 	static const char units[] = "TGMK";
 	int shift = 40;
 
 	for (const char *u = units; *u; u++, shift -= 10) {
 		if (v && !(v & ((1ull << shift) - 1))) {
-			snprintf(buf, CONFIG_VALUE_MAX, "%" PRIu64 "%c",
-				 v >> shift, *u);
-			return buf;
+			snprintf(buf, len, "%" PRIu64 "%c", v >> shift, *u);
+			return;
 		}
 	}
-	snprintf(buf, CONFIG_VALUE_MAX, "%" PRIu64, v);
+	snprintf(buf, len, "%" PRIu64, v);
+}
+
+static const char *size_get(const struct config_row *row, const void *obj,
+			    char *buf)
+{
+	config_show_size(*(const uint64_t *)field_of(row, obj), buf,
+			 CONFIG_VALUE_MAX);
 	return buf;
 }
 

@@ -8,7 +8,7 @@ cp examples/*.ini "$scratch"
 cd "$scratch" || exit 1
 echo x >vmlinuz
 echo x >initrd.img
-truncate -s 1M root.img data.img
+truncate -s 1M root.img data.img pool.img
 for ini in *.ini; do
 	check "$ini is accepted" "$minivmm" check -f "$ini"
 done

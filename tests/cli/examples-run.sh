@@ -15,8 +15,11 @@ ends_with() { # status, ini, option...
 	local want=$1 got=0
 
 	shift
-	rm -f root.img data.img
+	rm -f root.img data.img pool.img
 	truncate -s 1M root.img data.img
+	"$minivmm" disk create pool.img 8M
+	"$minivmm" disk create pool.img web 1M
+	"$minivmm" disk create pool.img web-data 1M
 	"$minivmm" -f "$@" >out 2>&1 </dev/null || got=$?
 	[ "$got" -eq "$want" ] && return
 	echo "status $got, expected $want:"
@@ -44,6 +47,14 @@ check "it is beside the file" grep -qx 'minivmm: serial: console.sock' out
 cp "$guests/blk_readonly" vmlinuz
 check "the first of two-disks.ini cannot be written" \
 	ends_with 0 two-disks.ini
+cp "$guests/blk_rw" vmlinuz
+check "the first of two-partitions.ini can be written" \
+	ends_with 0 two-partitions.ini
+"$minivmm" disk list pool.img >lines
+check "what was written is in its partition" grep -q ' 1M  *4K .* web$' lines
+check "and nowhere else" grep -q ' 1M  *0 .* web-data$' lines
+check "the disk of ephemeral.ini can be written" ends_with 0 ephemeral.ini
+check "its image is as it was" cmp -n 1048576 root.img /dev/zero
 cp "$guests/spin" vmlinuz
 check "ci.ini has an end of its own" ends_with 124 ci.ini \
 	--timeout 1

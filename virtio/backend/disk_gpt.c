@@ -323,6 +323,7 @@ static int make(struct disk_gpt **out, const struct reader *r, bool copy)
 	g->sector = r->sector;
 	g->first = r->first * r->sector;
 	g->end = (r->last + 1) * r->sector;
+	g->table = r->table * r->sector;
 	g->from_copy = copy;
 	g->entries = r->nr_entries;
 	err = take_entries(r, g);

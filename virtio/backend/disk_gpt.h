@@ -31,6 +31,7 @@ struct disk_gpt_part {
 struct disk_gpt {
 	unsigned int sector;  /* bytes in one of the table's blocks */
 	uint64_t first, end;  /* the bytes that partitions may have */
+	uint64_t table;	      /* where the entries lie */
 	bool from_copy;	      /* the first table is damaged */
 	unsigned int entries; /* how many partitions it has room for */
 	unsigned int nr_parts;
