@@ -458,13 +458,39 @@ bool virtio_dev_pop(struct virtio_dev *d, uint16_t q, struct vq_chain *c)
 	return false;
 }
 
+/* Does what is given back reach the driver's used ring? */
+static bool gives_back(const struct virtio_dev *d, uint16_t q)
+{
+	return d->active && !d->broken && d->queues[q].ready;
+}
+
+void virtio_dev_show(struct virtio_dev *d, uint16_t q)
+{
+	if (gives_back(d, q))
+		vq_show(&d->queues[q]);
+}
+
+void virtio_dev_unpop(struct virtio_dev *d, uint16_t q, uint16_t nr)
+{
+	vq_unpop(&d->queues[q], nr);
+	/* Only inside a kick there is a budget. */
+	d->budget = (uint32_t)min_u64((uint64_t)d->budget + nr, UINT32_MAX);
+}
+
 void virtio_dev_push(struct virtio_dev *d, uint16_t q, const struct vq_chain *c,
+		     uint32_t written)
+{
+	virtio_dev_fill(d, q, c, written);
+	virtio_dev_show(d, q);
+}
+
+void virtio_dev_fill(struct virtio_dev *d, uint16_t q, const struct vq_chain *c,
 		     uint32_t written)
 {
 	struct vq *vq = &d->queues[q];
 
-	if (d->active && !d->broken && vq->ready) {
-		vq_push(vq, c, written);
+	if (gives_back(d, q)) {
+		vq_fill(vq, c, written);
 		return;
 	}
 

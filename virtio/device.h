@@ -48,7 +48,7 @@
 #include "virtio/loop.h"
 #include "virtio/queue.h"
 
-#define VIRTIO_QUEUES_MAX 16
+#define VIRTIO_QUEUES_MAX 17 /* 8 pairs of a network adapter, control */
 
 /* virtio 1.2 §2.1 */
 enum virtio_status {
@@ -188,6 +188,22 @@ bool virtio_dev_pop(struct virtio_dev *d, uint16_t q, struct vq_chain *c)
  */
 void virtio_dev_push(struct virtio_dev *d, uint16_t q, const struct vq_chain *c,
 		     uint32_t written);
+
+/*
+ * Give chains back that the driver must see together: fill them one by one,
+ * then show them, in the same turn. Loop thread only.
+ */
+void virtio_dev_fill(struct virtio_dev *d, uint16_t q, const struct vq_chain *c,
+		     uint32_t written);
+void virtio_dev_show(struct virtio_dev *d, uint16_t q);
+
+/*
+ * As if the last @nr chains of queue @q had not been popped: the next pop
+ * hands them out again, read anew. For chains popped in this turn that have
+ * to wait, so that no stop or reset of the queue waits for them. Loop thread
+ * only.
+ */
+void virtio_dev_unpop(struct virtio_dev *d, uint16_t q, uint16_t nr);
 
 /*
  * Interrupt for queue @q if the driver wants one for what was pushed; after

@@ -291,7 +291,13 @@ void vq_drop(struct vq *q)
 	q->inuse--;
 }
 
-void vq_push(struct vq *q, const struct vq_chain *c, uint32_t written)
+void vq_unpop(struct vq *q, uint16_t nr)
+{
+	q->next_avail -= nr;
+	q->inuse -= nr;
+}
+
+void vq_fill(struct vq *q, const struct vq_chain *c, uint32_t written)
 {
 	uint16_t slot = q->next_used & (uint16_t)(q->size - 1);
 
@@ -302,15 +308,24 @@ void vq_push(struct vq *q, const struct vq_chain *c, uint32_t written)
 	};
 	q->next_used++;
 	q->inuse--;
-
-	/* Release: data and entry come before the index (§2.7.8.2). */
-	__atomic_store_n(&q->used->idx.raw, htole16(q->next_used),
-			 __ATOMIC_RELEASE);
 	ram_written(q->ram,
 		    q->used_gpa + sizeof(struct virtq_used) +
 			    slot * sizeof(struct virtq_used_elem),
 		    sizeof(struct virtq_used_elem));
+}
+
+void vq_show(struct vq *q)
+{
+	/* Release: data and entries come before the index (§2.7.8.2). */
+	__atomic_store_n(&q->used->idx.raw, htole16(q->next_used),
+			 __ATOMIC_RELEASE);
 	ram_written(q->ram, q->used_gpa, sizeof(struct virtq_used));
+}
+
+void vq_push(struct vq *q, const struct vq_chain *c, uint32_t written)
+{
+	vq_fill(q, c, written);
+	vq_show(q);
 }
 
 /* Pieces hold host addresses; listeners want the guest's. */

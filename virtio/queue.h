@@ -97,6 +97,19 @@ int vq_pop(struct vq *q, struct vq_chain *c)
  */
 void vq_push(struct vq *q, const struct vq_chain *c, uint32_t written);
 
+/*
+ * The same in two steps, for chains that the driver must see together: fill
+ * one entry of the used ring after the other, then show all of them.
+ */
+void vq_fill(struct vq *q, const struct vq_chain *c, uint32_t written);
+void vq_show(struct vq *q);
+
+/*
+ * As if the last @nr chains had never been popped. They were not given back,
+ * and none that was popped before them is popped again by this.
+ */
+void vq_unpop(struct vq *q, uint16_t nr);
+
 /* Forget one chain without telling the driver: the queue is being stopped. */
 void vq_drop(struct vq *q);
 

@@ -195,6 +195,71 @@ static void chains_come_back_in_any_order(void **state)
 	assert_false(ring_take(&f->r, &u));
 }
 
+static void unpopped_chains_are_popped_again(void **state)
+{
+	struct fixture *f = *state;
+
+	for (uint16_t i = 0; i < 4; i++)
+		offer_simple(f, i);
+	for (uint16_t i = 0; i < 3; i++)
+		assert_int_equal(vq_pop(&f->q, &f->c), 1);
+	vq_unpop(&f->q, 2);
+	assert_int_equal(f->q.inuse, 1);
+	for (uint16_t i = 1; i < 4; i++) {
+		assert_int_equal(vq_pop(&f->q, &f->c), 1);
+		assert_int_equal(f->c.head, i);
+	}
+	assert_int_equal(vq_pop(&f->q, &f->c), 0);
+}
+
+/* Not even a driver that changes its mind gets two of them. */
+static void unpopped_chains_are_read_anew(void **state)
+{
+	struct fixture *f = *state;
+
+	offer_simple(f, 0);
+	assert_int_equal(vq_pop(&f->q, &f->c), 1);
+	vq_unpop(&f->q, 1);
+	ring_desc(&f->r, 0, DATA_AT, 7, RING_WRITE, 0);
+	assert_int_equal(vq_pop(&f->q, &f->c), 1);
+	assert_int_equal(f->c.nr_readable, 0);
+	assert_int_equal(f->c.writable_len, 7);
+}
+
+/* The driver was asked to notify of what comes behind all it has shown. */
+static void unpopping_leaves_the_next_notification_where_it_was(void **state)
+{
+	struct fixture *f = *state;
+
+	for (uint16_t i = 0; i < 3; i++) {
+		offer_simple(f, i);
+		assert_int_equal(vq_pop(&f->q, &f->c), 1);
+	}
+	assert_false(vq_enable_notify(&f->q));
+	vq_unpop(&f->q, 3);
+	assert_int_equal(ring_avail_event(&f->r), 3);
+}
+
+static void filled_chains_are_shown_together(void **state)
+{
+	struct fixture *f = *state;
+	struct ring_used u;
+
+	for (uint16_t i = 0; i < 3; i++) {
+		offer_simple(f, i);
+		assert_int_equal(vq_pop(&f->q, &f->c), 1);
+		vq_fill(&f->q, &f->c, 10u + i);
+		assert_int_equal(ring_used_idx(&f->r), 0);
+	}
+	vq_show(&f->q);
+	for (uint16_t i = 0; i < 3; i++) {
+		assert_true(ring_take(&f->r, &u));
+		assert_int_equal(u.id, i);
+		assert_int_equal(u.len, 10 + i);
+	}
+	assert_int_equal(f->q.inuse, 0);
+}
+
 static void queue_of_one_entry_works(void **state)
 {
 	struct fixture *f = *state;
@@ -660,6 +725,10 @@ static const struct CMUnitTest tests[] = {
 	TEST(empty_descriptors_are_left_out),
 	TEST(indices_wrap_around),
 	TEST(chains_come_back_in_any_order),
+	TEST(unpopped_chains_are_popped_again),
+	TEST(unpopped_chains_are_read_anew),
+	TEST(unpopping_leaves_the_next_notification_where_it_was),
+	TEST(filled_chains_are_shown_together),
 	TEST(queue_of_one_entry_works),
 	TEST(pop_refuses_head_past_the_table),
 	TEST(pop_refuses_next_past_the_table),
