@@ -17,10 +17,10 @@
 #include "memory/layout_x86.h"
 #include "vcpu/irqchip/irqchip.h"
 #include "virtio/backend/disk.h"
-#include "virtio/backend/net.h"
 #include "virtio/balloon.h"
 #include "virtio/blk.h"
 #include "virtio/device.h"
+#include "virtio/net.h"
 #include "virtio/rng.h"
 #include "virtio/transport/mmio.h"
 
@@ -108,18 +108,27 @@ static int add_disks(struct devices *d, struct machine_error *e)
 static int add_net(struct devices *d, size_t i, struct machine_error *e)
 {
 	const struct config_net *cfg = &d->p.cfg->nets[i];
-	struct net_backend *b;
-	char why[384];
+	uint8_t mac[CONFIG_MAC_LEN];
+	struct virtio_net_params net = {
+		.mac = mac,
+		.mtu = (uint16_t)cfg->mtu,
+	};
+	char why[384], name[32];
+	struct virtio_dev *dev;
 	int err;
 
-	err = nets_open(&b, cfg, d->p.loop, why, sizeof(why));
+	err = nets_mac(cfg, mac);
+	if (err)
+		return err;
+	err = nets_open(&net.backend, cfg, d->p.loop, why, sizeof(why));
 	if (err) {
 		machine_explain(e, "net %s: %s", cfg->name, why);
 		return err;
 	}
-	net_destroy(b);
-	machine_explain(e, "net %s: there is no adapter for it yet", cfg->name);
-	return -EOPNOTSUPP;
+	snprintf(name, sizeof(name), "net%zu", i);
+	net.name = name;
+	err = virtio_net_create(&dev, d->p.ram, d->p.loop, &net);
+	return err ? err : plug_in(d, dev);
 }
 
 static int add_nets(struct devices *d, struct machine_error *e)

@@ -10,14 +10,30 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
 
 #include "base/checked.h"
 #include "config/config.h"
 #include "virtio/backend/net.h"
+#include "virtio/backend/net_tap.h"
 #include "virtio/backend/net_user.h"
 
 typedef int opener_fn(struct net_backend **out, const struct config_net *cfg,
 		      struct loop *loop, char *why, size_t why_len);
+
+static int open_tap(struct net_backend **out, const struct config_net *cfg,
+		    struct loop *loop, char *why, size_t why_len)
+{
+	const struct netb_tap_params p = {
+		.name = cfg->arg,
+		.fds = cfg->fds,
+		.queues = cfg->queues,
+		.mtu = cfg->mtu,
+	};
+
+	return netb_tap_open(out, &p, loop, why, why_len);
+}
 
 /* Room for CONFIG_LIST_MAX at @out; config_validate() was content with them. */
 static size_t forwards_of(const struct config_net *cfg,
@@ -61,7 +77,7 @@ static int open_user(struct net_backend **out, const struct config_net *cfg,
 
 /* NULL: this build has none. */
 static opener_fn *const openers[] = {
-	[CONFIG_NET_TAP] = NULL,
+	[CONFIG_NET_TAP] = open_tap,
 	[CONFIG_NET_USER] = open_user,
 	[CONFIG_NET_PASST] = NULL,
 	[CONFIG_NET_SWITCH] = NULL,
@@ -78,4 +94,17 @@ int nets_open(struct net_backend **out, const struct config_net *cfg,
 	snprintf(why, why_len, "this minivmm has no network of the kind '%s'",
 		 config_net_kind_name(cfg->kind));
 	return -EOPNOTSUPP;
+}
+
+int nets_mac(const struct config_net *cfg, uint8_t *mac)
+{
+	if (cfg->has_mac) {
+		memcpy(mac, cfg->mac, CONFIG_MAC_LEN);
+		return 0;
+	}
+	if (getrandom(mac, CONFIG_MAC_LEN, GRND_NONBLOCK) != CONFIG_MAC_LEN)
+		return -EAGAIN;
+	/* Of a single station, and given by nobody in particular */
+	mac[0] = (uint8_t)((mac[0] & ~1u) | 2);
+	return 0;
 }

@@ -6,6 +6,7 @@
 #define MINIVMM_CMD_NETS_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct config_net;
 struct loop;
@@ -17,5 +18,11 @@ struct net_backend;
  */
 int nets_open(struct net_backend **out, const struct config_net *cfg,
 	      struct loop *loop, char *why, size_t why_len);
+
+/*
+ * The address of the adapter, CONFIG_MAC_LEN bytes: what the configuration
+ * says, or one drawn at random. 0, or -EAGAIN: the host has no entropy yet.
+ */
+int nets_mac(const struct config_net *cfg, uint8_t *mac);
 
 #endif

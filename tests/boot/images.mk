@@ -10,8 +10,8 @@
 #                                 32-bit busybox
 
 GUEST ?= $(if $(filter build%,$(O)),build,$(O))/guest
-GUEST_DRIVERS := virtio_mmio virtio_blk virtio-rng virtio_balloon \
-	pvpanic-mmio
+GUEST_DRIVERS := virtio_mmio virtio_blk virtio_net virtio-rng \
+	virtio_balloon pvpanic-mmio
 
 # The generic kernel has its file system as a module.
 GENERIC_DRIVERS := $(GUEST_DRIVERS) ext4
