@@ -16,6 +16,7 @@
 #include "base/checked.h"
 #include "config/config.h"
 #include "virtio/backend/net.h"
+#include "virtio/backend/net_passt.h"
 #include "virtio/backend/net_tap.h"
 #include "virtio/backend/net_user.h"
 
@@ -75,11 +76,25 @@ static int open_user(struct net_backend **out, const struct config_net *cfg,
 	return netb_user_open(out, &p, loop, why, why_len);
 }
 
+static int open_passt(struct net_backend **out, const struct config_net *cfg,
+		      struct loop *loop, char *why, size_t why_len)
+{
+	struct netb_forward forwards[CONFIG_LIST_MAX];
+	const struct netb_passt_params p = {
+		.mtu = cfg->mtu,
+		.no_ipv6 = !cfg->ipv6,
+		.forwards = forwards,
+		.nr_forwards = forwards_of(cfg, forwards),
+	};
+
+	return netb_passt_open(out, &p, loop, why, why_len);
+}
+
 /* NULL: this build has none. */
 static opener_fn *const openers[] = {
 	[CONFIG_NET_TAP] = open_tap,
 	[CONFIG_NET_USER] = open_user,
-	[CONFIG_NET_PASST] = NULL,
+	[CONFIG_NET_PASST] = open_passt,
 	[CONFIG_NET_SWITCH] = NULL,
 };
 

@@ -14,8 +14,8 @@ demo=(mmdebstrap uidmap fakeroot debian-archive-keyring
 # socat is the client of consoles; QEMU is for the KVM lab; Zydis, iasl and dtc are what our decoder and our
 # tables are compared with.
 tests=(libcmocka-dev mandoc clang libclang-rt-dev clang-format shellcheck
-	git bsdutils util-linux fdisk parted qemu-system-x86 libzydis-dev
-	libzycore-dev acpica-tools device-tree-compiler socat)
+	git bsdutils util-linux fdisk parted python3 passt qemu-system-x86
+	libzydis-dev libzycore-dev acpica-tools device-tree-compiler socat)
 
 say() {
 	echo "deps: $*"
