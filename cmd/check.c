@@ -17,15 +17,16 @@
 #include "cmd/status.h"
 #include "memory/boot/boot.h"
 
-#define SLOTS_MAX (CONFIG_DISKS_MAX + CONFIG_NETS_MAX + 1)
+#define SLOTS_MAX (CONFIG_DISKS_MAX + CONFIG_NETS_MAX + 3)
 
 _Static_assert(SLOTS_MAX <= LAYOUT_VIRTIO_SLOTS, "a window per device");
 
-/* A window for each disk, network adapter and the rng. */
+/* A window for each disk, network adapter, rng, balloon; for all consoles. */
 static size_t fill_slots(const struct vm_config *c,
 			 struct boot_virtio_slot *slots)
 {
-	size_t n = c->nr_disks + c->nr_nets + (c->rng ? 1 : 0);
+	size_t n = c->nr_disks + c->nr_nets + (c->rng ? 1 : 0) +
+		   c->nr_balloons + (c->nr_consoles ? 1 : 0);
 
 	for (size_t i = 0; i < n; i++)
 		slots[i] = (struct boot_virtio_slot){

@@ -231,6 +231,16 @@ static int check_stream(const struct vm_config *c, const struct stat *disks,
 	return check_output(c, disks, what, s->path, e);
 }
 
+static int check_console(const struct vm_config *c, const struct stat *disks,
+			 const struct config_console *console,
+			 struct config_error *e)
+{
+	char what[48];
+
+	snprintf(what, sizeof(what), "console %s", console->name);
+	return check_stream(c, disks, what, &console->stream, e);
+}
+
 int check_files(const struct vm_config *c, struct config_error *e)
 {
 	struct stat disks[CONFIG_DISKS_MAX];
@@ -242,7 +252,9 @@ int check_files(const struct vm_config *c, struct config_error *e)
 	if (!err)
 		err = check_disks(c, disks, e);
 	if (!err)
-		err = check_stream(c, disks, "serial", &c->serial, e);
+		err = check_stream(c, disks, "serial", config_serial(c), e);
+	for (size_t i = 0; !err && i < c->nr_consoles; i++)
+		err = check_console(c, disks, &c->consoles[i], e);
 	if (!err)
 		err = check_output(c, disks, "log-file", c->log_file, e);
 	return err;

@@ -3,20 +3,24 @@
  * console.c - the user's end of a serial port or console.
  *
  * How it works. What moves bytes is a stream (virtio/backend/chr.h). Here is
- * what makes stdin and stdout a console: on a terminal, raw mode, and Ctrl-a
- * as the escape key. From a pipe or file every byte goes to the guest.
+ * what makes stdin and stdout a console: on a terminal, raw mode, its size, and
+ * Ctrl-a as the escape key. From a pipe or file every byte goes to the guest.
  */
 #include "cmd/console.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "base/checked.h"
+#include "base/fd.h"
 #include "cmd/machine_error.h"
 #include "cmd/terminal.h"
 #include "config/config.h"
@@ -30,6 +34,10 @@ struct console {
 	bool uses_stdio;
 	bool escaped; /* the last byte was Ctrl-a */
 	struct loop_op help;
+	/* The size of the terminal changes. */
+	int winch_fd;
+	struct loop_op winch;
+	struct signalfd_siginfo siginfo;
 };
 
 static const char help_text[] = "\r\nCtrl-a x       quit\r\n"
@@ -88,6 +96,55 @@ static size_t filter_keys(void *console, uint8_t *buf, size_t len)
 	return kept;
 }
 
+static void tell_size(struct console *c)
+{
+	struct winsize size;
+
+	if (!ioctl(STDIN_FILENO, TIOCGWINSZ, &size))
+		chr_resize(c->stream, size.ws_col, size.ws_row);
+}
+
+static void wait_for_resize(struct console *c)
+{
+	loop_read(c->p.loop, &c->winch, c->winch_fd, &c->siginfo,
+		  sizeof(c->siginfo), -1);
+}
+
+static void on_winch(struct loop_op *op, int res)
+{
+	struct console *c = container_of(op, struct console, winch);
+
+	if (res < 0 && res != -EINTR && res != -EAGAIN)
+		return;
+	tell_size(c);
+	wait_for_resize(c);
+}
+
+/* All threads are started with signals blocked: this one is the last. */
+static void watch_size(struct console *c)
+{
+	sigset_t set;
+
+	tell_size(c);
+	sigemptyset(&set);
+	sigaddset(&set, SIGWINCH);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	c->winch_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (c->winch_fd >= 0)
+		wait_for_resize(c);
+}
+
+static void start_terminal(struct console *c)
+{
+	if (terminal_enter_raw()) {
+		chr_fd_set_filter(c->stream, filter_keys, c);
+		watch_size(c);
+	} else if (isatty(STDIN_FILENO)) {
+		/* Somebody else's at the moment: not ours to read. */
+		chr_fd_stop_input(c->stream);
+	}
+}
+
 static int open_file(struct console *c, const char *path, char *why, size_t len)
 {
 	struct chr_fd_params fds = { .in_fd = -1, .owned = true };
@@ -118,6 +175,8 @@ static int open_stream(struct console *c, const struct config_stream *s,
 	struct loop *loop = c->p.loop;
 
 	switch (s->kind) {
+	case CONFIG_STREAM_UNSET:
+		break;
 	case CONFIG_STREAM_STDIO:
 		c->uses_stdio = true;
 		return chr_open_fd(&c->stream, loop, &stdio);
@@ -157,6 +216,9 @@ int console_create(struct console **out, const struct console_params *p,
 	c->p.stream = NULL;
 	c->help.name = "console help";
 	c->help.done = on_help_shown;
+	c->winch.name = "console size";
+	c->winch.done = on_winch;
+	c->winch_fd = -1;
 	err = open_stream(c, p->stream, why, sizeof(why));
 	if (err) {
 		if (why[0])
@@ -175,6 +237,7 @@ void console_destroy(struct console *c)
 		return;
 	if (c->uses_stdio)
 		terminal_restore();
+	fd_close(&c->winch_fd);
 	chr_destroy(c->stream);
 	free(c);
 }
@@ -186,11 +249,7 @@ struct chr *console_stream(struct console *c)
 
 void console_start(struct console *c)
 {
-	if (c->uses_stdio) {
-		if (terminal_enter_raw())
-			chr_fd_set_filter(c->stream, filter_keys, c);
-		else if (isatty(STDIN_FILENO))
-			chr_fd_stop_input(c->stream);
-	}
+	if (c->uses_stdio)
+		start_terminal(c);
 	chr_start(c->stream);
 }

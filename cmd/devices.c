@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/checked.h"
+#include "cmd/consoles.h"
 #include "cmd/machine_error.h"
 #include "cmd/nets.h"
 #include "config/config.h"
@@ -34,6 +35,7 @@ struct devices {
 	struct devices_params p;
 	struct slot slot[LAYOUT_VIRTIO_SLOTS];
 	size_t nr_slots;
+	struct consoles *consoles;
 };
 
 /* Put @dev into the next window; it is ours from here on. */
@@ -169,14 +171,29 @@ static int add_balloon(struct devices *d, struct machine_error *e)
 	return err ? err : plug_in(d, dev);
 }
 
+static int add_consoles(struct devices *d, struct machine_error *e)
+{
+	const struct consoles_params p = {
+		.cfg = d->p.cfg,
+		.ram = d->p.ram,
+		.loop = d->p.loop,
+		.quit = d->p.quit,
+		.ctx = d->p.ctx,
+	};
+	struct virtio_dev *dev;
+	int err;
+
+	if (!d->p.cfg->nr_consoles)
+		return 0;
+	err = consoles_create(&d->consoles, &dev, &p, e);
+	return err ? err : plug_in(d, dev);
+}
+
 static int add_all(struct devices *d, struct machine_error *e)
 {
 	static int (*const add[])(struct devices * d,
 				  struct machine_error * e) = {
-		add_disks,
-		add_nets,
-		add_rng,
-		add_balloon,
+		add_disks, add_nets, add_rng, add_balloon, add_consoles,
 	};
 	int err = 0;
 
@@ -207,6 +224,12 @@ int devices_create(struct devices **out, const struct devices_params *p,
 	return 0;
 }
 
+void devices_start(struct devices *d)
+{
+	if (d->consoles)
+		consoles_start(d->consoles);
+}
+
 void devices_destroy(struct devices *d)
 {
 	if (!d)
@@ -215,6 +238,7 @@ void devices_destroy(struct devices *d)
 		virtio_mmio_destroy(d->slot[i].mmio);
 		virtio_dev_destroy(d->slot[i].dev);
 	}
+	consoles_destroy(d->consoles);
 	free(d);
 }
 

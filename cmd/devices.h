@@ -27,6 +27,9 @@ struct devices_params {
 	struct irqchip *chip;
 	struct loop *loop;
 	const uint64_t *seed; /* what entropy comes from; NULL: the host */
+	/* The user typed Ctrl-a x on a console. Loop thread. */
+	void (*quit)(void *ctx);
+	void *ctx;
 };
 
 /*
@@ -36,6 +39,9 @@ struct devices_params {
  */
 int devices_create(struct devices **out, const struct devices_params *p,
 		   struct machine_error *e);
+
+/* What the host sends is taken from here on. Loop thread only. */
+void devices_start(struct devices *d);
 
 /* The loop is drained and no vCPU runs. NULL is allowed. */
 void devices_destroy(struct devices *d);

@@ -224,7 +224,7 @@ static int create_console(struct machine *m, struct machine_error *e)
 	const struct console_params p = {
 		.loop = m->loop,
 		.what = "serial",
-		.stream = &m->cfg->serial,
+		.stream = config_serial(m->cfg),
 		.quit = on_quit,
 		.ctx = m,
 	};
@@ -316,6 +316,8 @@ static int create_devices(struct machine *m, struct machine_error *e)
 		.chip = m->chip,
 		.loop = m->loop,
 		.seed = seed_of(m),
+		.quit = on_quit,
+		.ctx = m,
 	};
 
 	return devices_create(&m->devices, &p, e);
@@ -520,6 +522,7 @@ static void start_sources(struct machine *m)
 	if (m->cfg->timeout)
 		loop_timeout(m->loop, &m->timeout, m->cfg->timeout * NS_PER_S);
 	console_start(m->console);
+	devices_start(m->devices);
 }
 
 struct machine_result machine_run(struct machine *m)

@@ -23,15 +23,17 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define CONFIG_DISKS_MAX   32
-#define CONFIG_NETS_MAX	   8
-#define CONFIG_LIST_MAX	   64 /* times that one key may be given */
-#define CONFIG_MAC_LEN	   6
-#define CONFIG_IFNAME_MAX  15	/* IFNAMSIZ with the NUL is 16 */
-#define CONFIG_QUEUES_MAX  8	/* pairs, of a network adapter */
-#define CONFIG_SERIAL_MAX  20	/* bytes of a virtio-blk id string */
-#define CONFIG_PART_MAX	   108	/* bytes of a partition's name */
-#define CONFIG_CMDLINE_MAX 2047 /* x86 Linux takes 2048 with the NUL */
+#define CONFIG_DISKS_MAX    32
+#define CONFIG_NETS_MAX	    8
+#define CONFIG_CONSOLES_MAX 8
+#define CONFIG_PORT_MAX	    63 /* bytes of a console port's name */
+#define CONFIG_LIST_MAX	    64 /* times that one key may be given */
+#define CONFIG_MAC_LEN	    6
+#define CONFIG_IFNAME_MAX   15	 /* IFNAMSIZ with the NUL is 16 */
+#define CONFIG_QUEUES_MAX   8	 /* pairs, of a network adapter */
+#define CONFIG_SERIAL_MAX   20	 /* bytes of a virtio-blk id string */
+#define CONFIG_PART_MAX	    108	 /* bytes of a partition's name */
+#define CONFIG_CMDLINE_MAX  2047 /* x86 Linux takes 2048 with the NUL */
 
 enum config_io {
 	CONFIG_IO_AUTO,
@@ -47,6 +49,7 @@ enum config_boot {
 };
 
 enum config_stream_kind {
+	CONFIG_STREAM_UNSET, /* see config_serial() */
 	CONFIG_STREAM_STDIO,
 	CONFIG_STREAM_OFF,
 	CONFIG_STREAM_PTY,
@@ -55,7 +58,7 @@ enum config_stream_kind {
 	CONFIG_STREAM_TCP,  /* tcp:[ADDRESS:]PORT */
 };
 
-/* The host's end of a serial port. */
+/* The host's end of a serial port or console. */
 struct config_stream {
 	enum config_stream_kind kind;
 	char *path;    /* of file and unix, NULL otherwise */
@@ -119,6 +122,14 @@ struct config_balloon {
 	bool from_option; /* --balloon, not the section of a file */
 };
 
+/* A console of the virtio device, or a port with a name. */
+struct config_console {
+	char *name; /* of the ini section; "console0".. */
+	struct config_stream stream;
+	char *port; /* its name in the guest; NULL: a console */
+	bool from_option;
+};
+
 struct vm_config {
 	/* [vm] */
 	char *name;
@@ -132,8 +143,8 @@ struct vm_config {
 	uint64_t seed;
 	bool state_hash; /* say it at the end */
 	bool rng;
-	struct config_stream serial;
-	char *log_file; /* NULL: stderr */
+	struct config_stream serial; /* see config_serial() */
+	char *log_file;		     /* NULL: stderr */
 	unsigned int verbose;
 	/* [kernel] */
 	char *kernel;
@@ -150,6 +161,9 @@ struct vm_config {
 	/* [balloon]: none or one */
 	struct config_balloon *balloon;
 	size_t nr_balloons;
+	/* [console NAME]..., in order */
+	struct config_console *consoles;
+	size_t nr_consoles;
 };
 
 /* "tap", "user"... */
@@ -220,9 +234,16 @@ bool config_disks_clash(const struct config_disk *a,
 /*
  * The kernel command line that counts: the user's, or the default for a disk
  * root (ARCHITECTURE: "console=ttyS0 root=/dev/vda rw reboot=k panic=-1" when
- * there is a disk; without one "console=ttyS0 reboot=k panic=-1").
+ * there is a disk; without one "console=ttyS0 reboot=k panic=-1"). With the
+ * serial port off and a console it is "console=hvc0".
  */
 const char *config_cmdline(const struct vm_config *c);
+
+/*
+ * The serial port's stream that counts: the user's, or stdio, unless a console
+ * has that; then it is off.
+ */
+const struct config_stream *config_serial(const struct vm_config *c);
 
 /*
  * The whole effective configuration as an ini file that reads back equal.

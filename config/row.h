@@ -64,6 +64,7 @@ extern const struct config_type config_type_word;     /* char *, a choice */
 extern const struct config_type config_type_text;     /* char * */
 extern const struct config_type config_type_path;     /* char * */
 extern const struct config_type config_type_stream;   /* config_stream */
+extern const struct config_type config_type_serial;   /* of vm_config */
 extern const struct config_type config_type_list;     /* struct config_list */
 extern const struct config_type config_type_unset;    /* number; 0: not set */
 extern const struct config_type config_type_net_kind; /* of config_net */

@@ -29,6 +29,7 @@ static const char *const boot_names[] = { "auto", "linux", "pvh", "flat",
 #define DISK(member)	offsetof(struct config_disk, member)
 #define NET(member)	offsetof(struct config_net, member)
 #define BALLOON(member) offsetof(struct config_balloon, member)
+#define CONSOLE(member) offsetof(struct config_console, member)
 
 static const struct config_row rows[] = {
 	{
@@ -348,10 +349,35 @@ static const struct config_row rows[] = {
 			.section = "vm", .key = "serial",
 			.option = "serial", .metavar = "KIND",
 			.format = STREAM_FORMAT,
-			.fallback = "stdio",
 			.help = "COM1: stdio off pty file unix tcp",
 		},
-		.type = &config_type_stream, .field = VM(serial),
+		.type = &config_type_serial, .field = VM(serial),
+	},
+	{
+		.pub = {
+			.section = "console", .key = NULL,
+			.option = "console", .metavar = "KIND[,name=TEXT]",
+			.format = "KIND[,name=TEXT]",
+			.help = "virtio console; with a name, a port",
+		},
+		.type = &config_type_group,
+	},
+	{
+		.pub = {
+			.section = "console", .key = "kind",
+			.format = STREAM_FORMAT,
+			.help = "where the bytes go",
+		},
+		.type = &config_type_stream, .field = CONSOLE(stream),
+	},
+	{
+		.pub = {
+			.section = "console", .key = "name",
+			.format = "1 to 63 bytes of text",
+			.help = "a port of this name, not a console",
+		},
+		.type = &config_type_text, .field = CONSOLE(port),
+		.min = 1, .max = CONFIG_PORT_MAX,
 	},
 	{
 		.pub = {

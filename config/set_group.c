@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * set_group.c - lists of named things (disks, network adapters): sections
+ * set_group.c - lists of named things (disks, network adapters ...): sections
  * [disk NAME] of a file and groups --disk FILE[,key=value...] of the command
  * line, by the same rows of the setter table.
  *
@@ -54,6 +54,16 @@ static const struct config_group groups[] = {
 		.size = sizeof(struct config_balloon),
 		.name = offsetof(struct config_balloon, name),
 		.from_option = offsetof(struct config_balloon, from_option),
+	},
+	{
+		.section = "console",
+		.first = "kind",
+		.max = CONFIG_CONSOLES_MAX,
+		.list = offsetof(struct vm_config, consoles),
+		.nr = offsetof(struct vm_config, nr_consoles),
+		.size = sizeof(struct config_console),
+		.name = offsetof(struct config_console, name),
+		.from_option = offsetof(struct config_console, from_option),
 	},
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * set_stream.c - the host's end of a serial port: stdio, off, pty, file:PATH,
+ * set_stream.c - the host's end of a serial port or console: stdio, off, pty, file:PATH,
  * unix:PATH, tcp:[ADDRESS:]PORT.
  */
 #include <arpa/inet.h>
@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/checked.h"
 #include "config/row.h"
 #include "config/set.h"
 
@@ -19,6 +20,7 @@ static const struct kind {
 	const char *name;
 	bool has_rest;
 } kinds[] = {
+	[CONFIG_STREAM_UNSET] = { NULL, false },
 	[CONFIG_STREAM_STDIO] = { "stdio", false },
 	[CONFIG_STREAM_OFF] = { "off", false },
 	[CONFIG_STREAM_PTY] = { "pty", false },
@@ -83,7 +85,7 @@ static int parse_tcp(struct config_stream *s, const char *value)
 
 static int parse(struct config_stream *s, const char *value, const char *dir)
 {
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+	for (size_t i = CONFIG_STREAM_STDIO; i < ARRAY_SIZE(kinds); i++) {
 		if (!is_kind(&kinds[i], value))
 			continue;
 		s->kind = (enum config_stream_kind)i;
@@ -122,11 +124,8 @@ static int stream_set(const struct config_row *row, void *obj,
 	return 0;
 }
 
-static const char *stream_get(const struct config_row *row, const void *obj,
-			      char *buf)
+static const char *describe(const struct config_stream *s, char *buf)
 {
-	const struct config_stream *s =
-		(const void *)((const char *)obj + row->field);
 	const char *name = kinds[s->kind].name;
 
 	if (!kinds[s->kind].has_rest)
@@ -140,8 +139,27 @@ static const char *stream_get(const struct config_row *row, const void *obj,
 	return buf;
 }
 
+static const char *stream_get(const struct config_row *row, const void *obj,
+			      char *buf)
+{
+	return describe((const void *)((const char *)obj + row->field), buf);
+}
+
 const struct config_type config_type_stream = {
 	.set = stream_set,
 	.get = stream_get,
+	.fini = stream_fini,
+};
+
+static const char *serial_get(const struct config_row *row, const void *obj,
+			      char *buf)
+{
+	(void)row;
+	return describe(config_serial(obj), buf);
+}
+
+const struct config_type config_type_serial = {
+	.set = stream_set,
+	.get = serial_get,
 	.fini = stream_fini,
 };

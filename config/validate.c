@@ -39,7 +39,7 @@ static bool is_disk(const struct vm_config *c, const char *path)
 }
 
 /* A file that minivmm writes must not be one that it reads. */
-static int check_output(const struct vm_config *c, const char *what,
+static int check_inputs(const struct vm_config *c, const char *what,
 			const char *path, struct config_error *e)
 {
 	const char *inputs[] = { c->kernel, c->initrd };
@@ -57,20 +57,15 @@ static int check_output(const struct vm_config *c, const char *what,
 	return 0;
 }
 
-static int check_outputs(const struct vm_config *c, struct config_error *e)
+int config_validate_output(const struct vm_config *c, const char *what,
+			   const char *path, struct config_error *e)
 {
-	int err;
-
-	if (c->serial.path && c->log_file &&
-	    strcmp(c->serial.path, c->log_file) == 0)
+	if (path && c->log_file && strcmp(path, c->log_file) == 0)
 		return config_error_set(e,
-					"serial and log-file: both are %.300s; "
+					"%s and log-file: both are %.300s; "
 					"expected two files",
-					c->log_file);
-	err = check_output(c, "serial", c->serial.path, e);
-	if (!err)
-		err = check_output(c, "log-file", c->log_file, e);
-	return err;
+					what, c->log_file);
+	return check_inputs(c, what, path, e);
 }
 
 static int check_deterministic(const struct vm_config *c,
@@ -121,7 +116,9 @@ int config_validate(const struct vm_config *c, struct config_error *e)
 	if (!err)
 		err = check_balloon(c, e);
 	if (!err)
-		err = check_outputs(c, e);
+		err = config_validate_consoles(c, e);
+	if (!err)
+		err = check_inputs(c, "log-file", c->log_file, e);
 	if (!err)
 		err = check_deterministic(c, e);
 	if (!err && c->fixed_buffers && c->io == CONFIG_IO_POLL)

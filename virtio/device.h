@@ -48,7 +48,7 @@
 #include "virtio/loop.h"
 #include "virtio/queue.h"
 
-#define VIRTIO_QUEUES_MAX 17 /* 8 pairs of a network adapter, control */
+#define VIRTIO_QUEUES_MAX 18 /* of 8 console ports, and their control */
 
 /* virtio 1.2 §2.1 */
 enum virtio_status {

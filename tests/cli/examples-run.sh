@@ -43,7 +43,7 @@ check "it has minivmm's own lines in another" test -s minivmm.log
 check "nothing is left for the terminal" test ! -s out
 check "serial-socket.ini says where its console is" \
 	ends_with 0 serial-socket.ini
-check "it is beside the file" grep -qx 'minivmm: serial: console.sock' out
+check "its socket is beside the file" grep -qx 'minivmm: serial: console.sock' out
 cp "$guests/blk_readonly" vmlinuz
 check "the first of two-disks.ini cannot be written" \
 	ends_with 0 two-disks.ini

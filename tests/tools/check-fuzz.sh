@@ -7,7 +7,8 @@ cd "$(dirname "$0")/../.."
 parsers='vcpu/x86/decode.c:decode vcpu/x86/semantics.c:x86
 virtio/queue.c:queue virtio/transport/mmio.c:mmio virtio/blk.c:blk
 memory/boot/bzimage.c:boot memory/boot/elf.c:boot config/ini.c:config
-vcpu/board/uart.c:board vcpu/irqchip/ioapic.c:board
+virtio/console_control.c:console vcpu/board/uart.c:board
+vcpu/irqchip/ioapic.c:board
 virtio/backend/switch_ring.c:switch virtio/switch/switch_port.c:switch
 virtio/backend/disk_gpt.c:gpt virtio/backend/net_stream.c:net_stream
 virtio/backend/net_user_frame.c:net_user

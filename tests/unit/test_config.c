@@ -72,7 +72,7 @@ static void defaults_are_those_of_the_table(void **state)
 	assert_int_equal(c->memory, 256 << 20);
 	assert_int_equal(c->cpus, 1);
 	assert_true(c->rng);
-	assert_int_equal(c->serial.kind, CONFIG_STREAM_STDIO);
+	assert_int_equal(config_serial(c)->kind, CONFIG_STREAM_STDIO);
 	assert_int_equal(c->io, CONFIG_IO_AUTO);
 	assert_int_equal(c->boot, CONFIG_BOOT_AUTO);
 	assert_string_equal(c->accel, "auto");
@@ -1239,6 +1239,23 @@ static void assert_balloon_equal(const struct config_balloon *a,
 	assert_int_equal(a->free_page_reporting, b->free_page_reporting);
 }
 
+static void assert_stream_equal(const struct config_stream *a,
+				const struct config_stream *b)
+{
+	assert_int_equal(a->kind, b->kind);
+	assert_text_equal(a->path, b->path);
+	assert_text_equal(a->host, b->host);
+	assert_int_equal(a->port, b->port);
+}
+
+static void assert_console_equal(const struct config_console *a,
+				 const struct config_console *b)
+{
+	assert_text_equal(a->name, b->name);
+	assert_text_equal(a->port, b->port);
+	assert_stream_equal(&a->stream, &b->stream);
+}
+
 static void assert_config_equal(const struct vm_config *a,
 				const struct vm_config *b)
 {
@@ -1250,10 +1267,10 @@ static void assert_config_equal(const struct vm_config *a,
 	assert_int_equal(a->fixed_buffers, b->fixed_buffers);
 	assert_int_equal(a->timeout, b->timeout);
 	assert_int_equal(a->rng, b->rng);
-	assert_int_equal(a->serial.kind, b->serial.kind);
-	assert_text_equal(a->serial.path, b->serial.path);
-	assert_text_equal(a->serial.host, b->serial.host);
-	assert_int_equal(a->serial.port, b->serial.port);
+	assert_stream_equal(config_serial(a), config_serial(b));
+	assert_int_equal(a->nr_consoles, b->nr_consoles);
+	for (size_t i = 0; i < a->nr_consoles; i++)
+		assert_console_equal(&a->consoles[i], &b->consoles[i]);
 	assert_text_equal(a->log_file, b->log_file);
 	assert_int_equal(a->verbose, b->verbose);
 	assert_int_equal(a->deterministic, b->deterministic);
@@ -1291,6 +1308,99 @@ static void round_trip(const struct vm_config *c)
 	assert_config_equal(c, &back);
 	config_fini(&back);
 	free(text);
+}
+
+static void consoles_are_consoles_or_ports_with_names(void **state)
+{
+	struct vm_config *c = *state;
+
+	accepts(c, "console", "pty");
+	accepts(c, "console", "unix:/run/a,,b,name=org.agent.0");
+	accepts(c, "console", "name=x,kind=tcp:[::1]:4");
+	assert_int_equal(c->nr_consoles, 3);
+	assert_string_equal(c->consoles[0].name, "console0");
+	assert_int_equal(c->consoles[0].stream.kind, CONFIG_STREAM_PTY);
+	assert_null(c->consoles[0].port);
+	assert_string_equal(c->consoles[1].stream.path, "/run/a,b");
+	assert_string_equal(c->consoles[1].port, "org.agent.0");
+	assert_string_equal(c->consoles[2].stream.host, "::1");
+	round_trip(c);
+}
+
+static void bad_consoles_are_refused(void **state)
+{
+	struct vm_config *c = *state;
+	char name[80] = "pty,name=";
+
+	refuses(c, "console", "", "expected stdio, off, pty");
+	refuses(c, "console", "tty", "expected stdio, off, pty");
+	refuses(c, "console", "pty,name=", "expected 1 to 63 bytes");
+	refuses(c, "console", "name=x", "expected stdio, off, pty");
+	refuses(c, "console", "pty,size=1", "unknown key 'size'");
+	memset(name + 9, 'n', 64);
+	refuses(c, "console", name, "expected 1 to 63 bytes");
+	assert_int_equal(c->nr_consoles, 0);
+}
+
+static void a_console_on_stdio_takes_it_from_the_serial_port(void **state)
+{
+	struct vm_config *c = *state;
+
+	accepts(c, "kernel", "k");
+	accepts(c, "console", "pty");
+	assert_int_equal(config_serial(c)->kind, CONFIG_STREAM_STDIO);
+	assert_string_equal(config_cmdline(c),
+			    "console=ttyS0 reboot=k panic=-1");
+	accepts(c, "console", "stdio");
+	assert_int_equal(config_serial(c)->kind, CONFIG_STREAM_OFF);
+	assert_string_equal(config_cmdline(c),
+			    "console=hvc0 reboot=k panic=-1");
+	round_trip(c);
+	accepts(c, "serial", "stdio");
+	validate_refuses(c, "serial and console console1: both are stdio");
+}
+
+static void consoles_that_do_not_fit_are_refused(void **state)
+{
+	struct vm_config *c = *state;
+	char port[32];
+
+	accepts(c, "kernel", "k");
+	accepts(c, "console", "file:k");
+	validate_refuses(c, "console console0: k is the kernel");
+	accepts(c, "kernel", "l");
+	accepts(c, "console", "unix:s,name=a");
+	accepts(c, "console", "unix:s");
+	validate_refuses(c,
+			 "console console1 and console console2: both are s");
+	accepts(c, "log-file", "k");
+	validate_refuses(c, "console console0 and log-file: both are k");
+	accepts(c, "log-file", "other");
+	c->consoles[2].stream.path[0] = 't';
+	accepts(c, "console", "pty,name=a");
+	validate_refuses(c, "console console1 and console console3: both have "
+			    "the name a");
+	for (int i = 0; i < 4; i++) {
+		snprintf(port, sizeof(port), "pty,name=p%d", i);
+		accepts(c, "console", port);
+	}
+	refuses(c, "console", "pty", "more than 8");
+}
+
+static void port_0_stays_free_for_a_console(void **state)
+{
+	struct vm_config *c = *state;
+	char port[32];
+
+	accepts(c, "kernel", "k");
+	for (int i = 0; i < 8; i++) {
+		struct config_error e;
+
+		assert_int_equal(config_validate(c, &e), 0);
+		snprintf(port, sizeof(port), "pty,name=p%d", i);
+		accepts(c, "console", port);
+	}
+	validate_refuses(c, "more than 7 consoles with a name");
 }
 
 static void defaults_read_back_equal(void **state)
@@ -1468,6 +1578,11 @@ static const struct CMUnitTest tests[] = {
 	T(serial_goes_to_stdio_nowhere_or_a_file),
 	T(serial_goes_to_a_pty_or_a_socket),
 	T(tcp_is_loopback_unless_it_is_told_otherwise),
+	T(consoles_are_consoles_or_ports_with_names),
+	T(bad_consoles_are_refused),
+	T(a_console_on_stdio_takes_it_from_the_serial_port),
+	T(consoles_that_do_not_fit_are_refused),
+	T(port_0_stays_free_for_a_console),
 	T(flags_need_no_value_and_files_say_on_or_off),
 	T(a_seed_is_any_number_of_64_bits),
 	T(verbose_counts_up_to_its_end),

@@ -88,7 +88,9 @@ static int run_console(enum loop_kind kind)
 {
 	static struct guest g = { .irq = { .set = on_irq },
 				  .echo = { .fn = echo } };
-	static const struct config_stream stdio = { CONFIG_STREAM_STDIO };
+	static const struct config_stream stdio = {
+		.kind = CONFIG_STREAM_STDIO
+	};
 	struct console_params p = { .what = "serial",
 				    .stream = &stdio,
 				    .quit = on_quit };
