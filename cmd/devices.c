@@ -122,7 +122,8 @@ static int add_net(struct devices *d, size_t i, struct machine_error *e)
 	err = nets_mac(cfg, mac);
 	if (err)
 		return err;
-	err = nets_open(&net.backend, cfg, d->p.loop, why, sizeof(why));
+	err = nets_open(&net.backend, cfg, d->p.cfg->name, d->p.loop, why,
+			sizeof(why));
 	if (err) {
 		machine_explain(e, "net %s: %s", cfg->name, why);
 		return err;

@@ -17,14 +17,17 @@
 #include "config/config.h"
 #include "virtio/backend/net.h"
 #include "virtio/backend/net_passt.h"
+#include "virtio/backend/net_switch.h"
 #include "virtio/backend/net_tap.h"
 #include "virtio/backend/net_user.h"
 
 typedef int opener_fn(struct net_backend **out, const struct config_net *cfg,
-		      struct loop *loop, char *why, size_t why_len);
+		      const char *owner, struct loop *loop, char *why,
+		      size_t why_len);
 
 static int open_tap(struct net_backend **out, const struct config_net *cfg,
-		    struct loop *loop, char *why, size_t why_len)
+		    const char *owner, struct loop *loop, char *why,
+		    size_t why_len)
 {
 	const struct netb_tap_params p = {
 		.name = cfg->arg,
@@ -33,6 +36,7 @@ static int open_tap(struct net_backend **out, const struct config_net *cfg,
 		.mtu = cfg->mtu,
 	};
 
+	(void)owner;
 	return netb_tap_open(out, &p, loop, why, why_len);
 }
 
@@ -58,7 +62,8 @@ static size_t forwards_of(const struct config_net *cfg,
 }
 
 static int open_user(struct net_backend **out, const struct config_net *cfg,
-		     struct loop *loop, char *why, size_t why_len)
+		     const char *owner, struct loop *loop, char *why,
+		     size_t why_len)
 {
 	struct netb_forward forwards[CONFIG_LIST_MAX];
 	const struct netb_user_params p = {
@@ -73,11 +78,13 @@ static int open_user(struct net_backend **out, const struct config_net *cfg,
 		.nr_forwards = forwards_of(cfg, forwards),
 	};
 
+	(void)owner;
 	return netb_user_open(out, &p, loop, why, why_len);
 }
 
 static int open_passt(struct net_backend **out, const struct config_net *cfg,
-		      struct loop *loop, char *why, size_t why_len)
+		      const char *owner, struct loop *loop, char *why,
+		      size_t why_len)
 {
 	struct netb_forward forwards[CONFIG_LIST_MAX];
 	const struct netb_passt_params p = {
@@ -87,7 +94,19 @@ static int open_passt(struct net_backend **out, const struct config_net *cfg,
 		.nr_forwards = forwards_of(cfg, forwards),
 	};
 
+	(void)owner;
 	return netb_passt_open(out, &p, loop, why, why_len);
+}
+
+static int open_switch(struct net_backend **out, const struct config_net *cfg,
+		       const char *owner, struct loop *loop, char *why,
+		       size_t why_len)
+{
+	int err = netb_switch_open(out, loop, cfg->arg, owner);
+
+	if (err)
+		snprintf(why, why_len, "%.200s: %s", cfg->arg, strerror(-err));
+	return err;
 }
 
 /* NULL: this build has none. */
@@ -95,17 +114,17 @@ static opener_fn *const openers[] = {
 	[CONFIG_NET_TAP] = open_tap,
 	[CONFIG_NET_USER] = open_user,
 	[CONFIG_NET_PASST] = open_passt,
-	[CONFIG_NET_SWITCH] = NULL,
+	[CONFIG_NET_SWITCH] = open_switch,
 };
 
 int nets_open(struct net_backend **out, const struct config_net *cfg,
-	      struct loop *loop, char *why, size_t why_len)
+	      const char *owner, struct loop *loop, char *why, size_t why_len)
 {
 	opener_fn *open = openers[cfg->kind];
 
 	*out = NULL;
 	if (open)
-		return open(out, cfg, loop, why, why_len);
+		return open(out, cfg, owner, loop, why, why_len);
 	snprintf(why, why_len, "this minivmm has no network of the kind '%s'",
 		 config_net_kind_name(cfg->kind));
 	return -EOPNOTSUPP;

@@ -13,11 +13,11 @@ struct loop;
 struct net_backend;
 
 /*
- * 0, or -errno and in @why one line for the user: what is wrong and what to
- * do. Before loop_run().
+ * @owner is what others shall call who uses it. 0, or -errno and in @why one
+ * line for the user: what is wrong and what to do. Before loop_run().
  */
 int nets_open(struct net_backend **out, const struct config_net *cfg,
-	      struct loop *loop, char *why, size_t why_len);
+	      const char *owner, struct loop *loop, char *why, size_t why_len);
 
 /*
  * The address of the adapter, CONFIG_MAC_LEN bytes: what the configuration

@@ -238,7 +238,7 @@ static void write_index(struct fuzz *f)
 
 static void greet_somehow(struct fuzz *f)
 {
-	uint8_t msg[80] = { 0 };
+	uint8_t msg[112] = { 0 };
 	size_t len = take8(&f->in) % sizeof(msg);
 
 	switch_link_fill_hello((struct switch_hello *)msg, take8(&f->in) & 3,

@@ -32,7 +32,7 @@
 #include "base/le.h"
 #include "virtio/backend/switch_ring.h"
 
-#define SWITCH_NAME_LEN	  32
+#define SWITCH_NAME_LEN	  64
 #define SWITCH_RING_MIN	  4096u /* bytes; a page, for the mapping */
 #define SWITCH_RING_MAX	  (16u << 20)
 #define SWITCH_RING_BYTES (512u << 10) /* unless somebody knows better */
@@ -50,7 +50,7 @@ struct switch_hello {
 	/* The port's, ends with a 0 or fills the field. */
 	char name[SWITCH_NAME_LEN];
 };
-_Static_assert(sizeof(struct switch_hello) == 48, "part of the protocol");
+_Static_assert(sizeof(struct switch_hello) == 80, "part of the protocol");
 
 struct switch_welcome {
 	char magic[8];
@@ -88,7 +88,7 @@ struct switch_stats_port {
 	le64 tx_frames, tx_bytes;
 	le64 drops, flood_drops, refused, unlearnt;
 };
-_Static_assert(sizeof(struct switch_stats_port) == 112, "part of the protocol");
+_Static_assert(sizeof(struct switch_stats_port) == 144, "part of the protocol");
 
 #define SWITCH_STATS_BYTES             \
 	(sizeof(struct switch_stats) + \
