@@ -12,6 +12,7 @@
 #include "cmd/options.h"
 #include "cmd/run.h"
 #include "cmd/status.h"
+#include "cmd/switch.h"
 #include "config/nearest.h"
 
 /* Both take anything after them for what it cannot be: a mistake. */
@@ -44,7 +45,8 @@ static const struct {
 	const char *name;
 	int (*main)(int argc, char **argv);
 } verbs[] = {
-	{ "run", cmd_run },   { "check", cmd_check },	  { "disk", cmd_disk },
+	{ "run", cmd_run },   { "check", cmd_check },
+	{ "disk", cmd_disk }, { "switch", cmd_switch },
 	{ "help", cmd_help }, { "version", cmd_version },
 };
 
@@ -58,8 +60,9 @@ static int unknown_verb(const char *name)
 	if (n.best)
 		return status_fail("%s: unknown verb; did you mean '%s'?", name,
 				   n.best);
-	return status_fail("%s: unknown verb; expected run, check, disk, help, "
-			   "version or an option such as --kernel FILE",
+	return status_fail("%s: unknown verb; expected run, check, disk, "
+			   "switch, help, version or an option such as "
+			   "--kernel FILE",
 			   name);
 }
 

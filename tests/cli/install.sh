@@ -17,6 +17,7 @@ cat >"$scratch/expected" <<-EOF
 	usr/bin/minivmm
 	$(printf 'usr/share/doc/minivmm/%s\n' examples/*.ini)
 	usr/share/man/man1/minivmm-disk.1
+	usr/share/man/man1/minivmm-switch.1
 	usr/share/man/man1/minivmm.1
 	usr/share/man/man5/minivmm.ini.5
 	usr/share/man/man7/minivmm-guest.7

@@ -48,7 +48,7 @@ refuses "a line break does not break the message" \
 refuses "a stray argument is refused" "unexpected argument 'bzImage'; \
 expected an option, such as --kernel FILE" run bzImage
 refuses "an unknown verb is refused" "bzImage: unknown verb; expected run, \
-check, disk, help, version or an option such as --kernel FILE" bzImage
+check, disk, switch, help, version or an option such as --kernel FILE" bzImage
 refuses "a slip of the finger finds its verb" \
 	"chekc: unknown verb; did you mean 'check'?" chekc
 refuses "help takes no argument" "help: unexpected argument 'me'" help me

@@ -22,6 +22,15 @@ check "--help prints options" test -s "$scratch/options"
 check "minivmm.1 has the options of --help" \
 	same "$scratch/options" "$scratch/options.1"
 
+# The same of `minivmm switch`, without the letters.
+"$minivmm" switch --help | sed -n 's/^  [- ].[, ] --\([a-z-]*\).*/\1/p' |
+	sort >"$scratch/options"
+sed -n 's/^\.It Fl -\([a-z-]*\).*/\1/p
+	s/^\.It Fl [a-z] , Fl -\([a-z-]*\)$/\1/p' man/minivmm-switch.1 |
+	sort >"$scratch/options.1"
+check "minivmm-switch.1 has the options of minivmm switch --help" \
+	same "$scratch/options" "$scratch/options.1"
+
 # "section key default" of each row of the table.
 grep -o '\.pub = {\|\.\(section\|key\|fallback\) = "[^"]*"' config/set.c |
 	awk -F'"' '
