@@ -164,7 +164,7 @@ static uint64_t error_code(const struct diff_result *r)
 static bool is_access_fault(const struct diff_result *r)
 {
 	return r->vector == X86_PF || r->vector == X86_GP ||
-	       r->vector == X86_SS;
+	       r->vector == X86_SS || r->vector == X86_AC;
 }
 
 /*

@@ -22,6 +22,7 @@
 #include "vcpu/x86/cpu.h"
 #include "vcpu/x86/fpu.h"
 #include "vcpu/x86/mem.h"
+#include "vcpu/x86/mmu.h"
 
 #define MAX_ROWS   4096
 #define NR_MEMORY  32
@@ -592,6 +593,21 @@ static bool dot_product_allowed(const struct draft *d)
 	       (mxcsr & 0x1f80) == 0x1f80;
 }
 
+/*
+ * Is it the address that has to be canonical, or its offset, too? CPUs of
+ * AMD look at both, the SDM (3A §3.3.7.1) says the former.
+ */
+static bool base_matters(const struct draft *d)
+{
+	const struct x86_insn *in = &d->in;
+	const struct x86_cpu *cpu = cpu_of(d);
+	uint64_t off = x86_is_mem(in) ? x86_ea(cpu, in) : cpu->reg[CPU_RSI];
+
+	return in->seg <= CPU_GS && cpu->seg_base[in->seg] &&
+	       !x86_canonical(off) &&
+	       x86_canonical(off + cpu->seg_base[in->seg]);
+}
+
 static bool is_mapped(uint64_t addr, unsigned int size)
 {
 	return addr >= DIFF_DATA && addr + size <= DIFF_END;
@@ -603,6 +619,8 @@ static bool allowed(struct draft *d)
 	const struct x86_cpu *cpu = cpu_of(d);
 	unsigned int n = (unsigned int)cpu->reg[CPU_RCX] & 31;
 
+	if (base_matters(d))
+		return false;
 	switch (in->op) {
 	case X86_OP_int:
 		return in->imm < 0x20;

@@ -174,6 +174,25 @@ static bool loads_pointers(const struct x86_insn *in)
 	       (in->opcode == 0xd9 || in->opcode == 0xdd);
 }
 
+/*
+ * FIP, FDP and FOP of an environment (SDM 1, figures 8-9 to 8-12): some hosts
+ * hide them as long as no exception is pending. 16 bits: there is no FOP.
+ */
+static void load_pointers(struct x86_cpu *cpu, const uint8_t *env, bool narrow)
+{
+	uint8_t *fx = cpu->st.xsave;
+	unsigned int word = narrow ? 2 : 4;
+	uint16_t fop = 0;
+
+	memset(fx + X86_FX_FIP, 0, 16);
+	memcpy(fx + X86_FX_FIP, env + 3 * word, word);
+	memcpy(fx + X86_FX_FDP, env + 5 * word, word);
+	if (!narrow)
+		memcpy(&fop, env + 18, 2);
+	fop &= 0x7ff;
+	memcpy(fx + X86_FX_FOP, &fop, 2);
+}
+
 /* An unmasked exception does, but for #P, which comes after the result. */
 static bool keeps_from_storing(const struct x86_cpu *cpu)
 {
@@ -232,7 +251,7 @@ void x86_do_x87(struct x86_cpu *cpu, const struct x86_insn *in)
 	x86_fx_commit(cpu, a.fx);
 	set_pointers(cpu, in);
 	if (loads_pointers(in))
-		memcpy(cpu->st.xsave + X86_FX_FOP, a.fx + X86_FX_FOP, 18);
+		load_pointers(cpu, a.mem, in->size == 2);
 	if (!x86_is_mem(in) && in->opcode == 0xdf && in->modrm == 0xe0)
 		x86_reg_set(cpu, CPU_RAX, a.rax, 2); /* FNSTSW AX */
 	x86_set_status_flags(cpu, a.flags);

@@ -170,9 +170,11 @@ static void check_watch(struct x86_cpu *cpu, uint64_t lin, unsigned int size,
 	}
 }
 
-_Noreturn void x86_raise_align(struct x86_cpu *cpu, uint64_t lin)
+_Noreturn void x86_raise_align(struct x86_cpu *cpu, uint64_t lin,
+			       unsigned int align)
 {
 	check_canonical(cpu, lin);
+	check_canonical(cpu, lin + align - 1);
 	x86_raise_error(cpu, X86_AC, 0);
 }
 

@@ -26,7 +26,8 @@
 #include "vcpu/x86/flags.h"
 
 /* For x86_need_align() */
-_Noreturn void x86_raise_align(struct x86_cpu *cpu, uint64_t lin);
+_Noreturn void x86_raise_align(struct x86_cpu *cpu, uint64_t lin,
+			       unsigned int align);
 
 /* The slow ways; @size 1 to 8. Raise #PF, #GP, #SS. */
 uint64_t x86_read_slow(struct x86_cpu *cpu, uint64_t lin, unsigned int size);
@@ -52,7 +53,7 @@ X86_INLINE void x86_need_align(struct x86_cpu *cpu, uint64_t lin,
 			       unsigned int align)
 {
 	if (X86_UNLIKELY(cpu->align && lin & (align - 1)))
-		x86_raise_align(cpu, lin);
+		x86_raise_align(cpu, lin, align);
 }
 
 /* Bytes; @len at most 4096. A write faults before anything is written. */
