@@ -57,6 +57,7 @@ struct soft {
 	struct x86_thunks *thunks;
 	atomic_uint attention;
 	bool delivered, crashed;
+	bool fast; /* with the variants of vcpu/x86/fast.c */
 	struct cpu_state init, out;
 };
 
@@ -320,6 +321,7 @@ void soft_load(struct soft *s, const struct diff_case *c)
 	memcpy(page(s, 3), c->data + DIFF_PAGE, DIFF_PAGE);
 	memcpy(page(s, 4), c->ro, DIFF_PAGE);
 	s->delivered = s->crashed = false;
+	s->fast = c->seed & 1;
 }
 
 /* Bytes of the window that are mapped, for the generator. */
@@ -366,8 +368,9 @@ static void fetch(struct x86_cpu *cpu, struct x86_insn *in)
 		x86_raise(cpu, X86_UD);
 }
 
-static void execute(struct x86_cpu *cpu)
+static void execute(struct soft *s)
 {
+	struct x86_cpu *cpu = &s->cpu;
 	struct x86_insn in;
 	bool trap = cpu->rflags & X86_FL_TF;
 
@@ -375,7 +378,10 @@ static void execute(struct x86_cpu *cpu)
 	cpu->reg[X86_REG_IP] = cpu->rip;
 	fetch(cpu, &in);
 	x86_insn_set_off(&in, 0);
-	x86_bind(&in);
+	if (s->fast)
+		x86_bind_fast(&in);
+	else
+		x86_bind(&in);
 	cpu->cur = &in;
 	in.fn(cpu, &in);
 	if (!(in.flags & X86_F_END))
@@ -402,7 +408,7 @@ bool soft_step(struct soft *s)
 		cpu->reg[X86_REG_IP] = cpu->rip;
 		x86_handle_fault(cpu);
 	} else {
-		execute(cpu);
+		execute(s);
 	}
 	native_guard(NULL);
 	s->delivered = cpu->cpl != 3 || cpu->shutdown;

@@ -7,8 +7,10 @@
  * x86_do_<insn>() uses too, with constants for what that one looks up.
  */
 #include "vcpu/x86/alu.h"
+#include "vcpu/x86/mmu.h"
 #include "vcpu/x86/semantics.h"
 #include "vcpu/x86/shift.h"
+#include "vcpu/x86/vector.h"
 
 #define VARIANT(name, apply, kind, size)                              \
 	static void name##_##kind##_##size(struct x86_cpu *cpu,       \
@@ -147,7 +149,11 @@ static void call_8(struct x86_cpu *cpu, const struct x86_insn *in)
 
 static void ret_8(struct x86_cpu *cpu, const struct x86_insn *in)
 {
-	cpu->rip = x86_read(cpu, cpu->reg[CPU_RSP], 8);
+	uint64_t to = x86_read(cpu, cpu->reg[CPU_RSP], 8);
+
+	if (X86_UNLIKELY(!x86_canonical(to)))
+		x86_raise_error(cpu, X86_GP, 0);
+	cpu->rip = to;
 	cpu->reg[CPU_RSP] += 8 + in->imm;
 }
 
@@ -368,6 +374,8 @@ static x86_fn *find_fast(const struct x86_insn *in)
 		return fast_step(in, inc_4, inc_8);
 	case X86_OP_dec:
 		return fast_step(in, dec_4, dec_8);
+	case X86_OP_sse:
+		return x86_vec_fast(in);
 	}
 	return in->flags & X86_F_CODE64 ? fast64(in) : NULL;
 }

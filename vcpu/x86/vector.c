@@ -11,7 +11,7 @@
 #include "vcpu/x86/semantics.h"
 #include "vcpu/x86/thunk.h"
 
-static unsigned int mandatory(const struct x86_insn *in)
+unsigned int x86_vec_prefix(const struct x86_insn *in)
 {
 	return in->pfx & X86_PFX_REPNE ? 3
 	       : in->pfx & X86_PFX_REP ? 2
@@ -63,7 +63,7 @@ static void make_key(struct job *j)
 
 	k->map = in->map;
 	k->opcode = in->opcode;
-	k->prefix = prefix[mandatory(in)];
+	k->prefix = prefix[x86_vec_prefix(in)];
 	k->rex = wide(in) ? 0x48 : 0;
 	if (j->fx && v->reg != X86_VEC_GPR) {
 		reg = in->reg & 7;
@@ -210,10 +210,10 @@ static bool is_move(const struct x86_insn *in)
 	case 0x11:
 	case 0x28:
 	case 0x29:
-		return in->map == 1 && mandatory(in) < 2;
+		return in->map == 1 && x86_vec_prefix(in) < 2;
 	case 0x6f:
 	case 0x7f:
-		return in->map == 1 && mandatory(in);
+		return in->map == 1 && x86_vec_prefix(in);
 	}
 	return false;
 }
@@ -251,7 +251,7 @@ static void move16(struct x86_cpu *cpu, const struct x86_insn *in,
 /* CVTPI2PD from memory has no MMX register: x87 state does not matter. */
 static bool uses_mmx(const struct x86_insn *in, const struct x86_vec *v)
 {
-	if (in->opcode == 0x2a && mandatory(in) == 1 && x86_is_mem(in))
+	if (in->opcode == 0x2a && x86_vec_prefix(in) == 1 && x86_is_mem(in))
 		return false;
 	return v->reg == X86_VEC_MM || v->rm == X86_VEC_MM;
 }
@@ -262,13 +262,13 @@ void x86_do_sse(struct x86_cpu *cpu, const struct x86_insn *in)
 	struct job j = {
 		.cpu = cpu,
 		.in = in,
-		.v = x86_vec_find(in->map, in->opcode, mandatory(in),
+		.v = x86_vec_find(in->map, in->opcode, x86_vec_prefix(in),
 				  in->modrm >> 3 & 7),
 		.args = &args,
 	};
 
 	/* The host's #UD would be ours, not the guest's. */
-	if (x86_vec_needs(in->map, in->opcode, mandatory(in)) &
+	if (x86_vec_needs(in->map, in->opcode, x86_vec_prefix(in)) &
 	    ~cpu->vec_features)
 		x86_raise(cpu, X86_UD);
 	j.fx = uses_mmx(in, j.v);

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "vcpu/x86/insn.h"
+
 /* struct x86_vec: operand kinds */
 enum x86_vec_kind {
 	X86_VEC_NONE, /* the field extends the opcode */
@@ -50,6 +52,15 @@ struct x86_vec {
  */
 const struct x86_vec *x86_vec_find(unsigned int map, uint8_t opcode,
 				   unsigned int pfx, unsigned int ext);
+
+/* @pfx of an instruction. */
+unsigned int x86_vec_prefix(const struct x86_insn *in);
+
+/*
+ * The function that knows @in without looking (op sse), or NULL: the common
+ * ones, in vector_fast.c. Runs what x86_do_sse() would.
+ */
+x86_fn *x86_vec_fast(const struct x86_insn *in);
 
 /* The feature that an instruction x86_vec_find() knows needs, or 0. */
 uint32_t x86_vec_needs(unsigned int map, uint8_t opcode, unsigned int pfx);
