@@ -353,8 +353,7 @@ int loop_run(struct loop *l)
 
 /* Operations */
 
-/* What ends by itself, whatever others do? */
-static bool is_call(const struct loop_op *op)
+bool loop_is_call(const struct loop_op *op)
 {
 	switch ((enum loop_op_kind)op->kind) {
 	case LOOP_OP_READ:
@@ -373,6 +372,13 @@ static bool is_call(const struct loop_op *op)
 	return false;
 }
 
+bool loop_is_again(struct loop_op *op, int err)
+{
+	return (err == -EINTR || err == -EAGAIN || err == -ECANCELED) &&
+	       loop_is_call(op) && !op->cancelled &&
+	       op->tries++ < LOOP_TRIES_MAX;
+}
+
 void loop_set_in_order(struct loop *l)
 {
 	l->in_order = true;
@@ -386,13 +392,14 @@ static void loop_start(struct loop *l, struct loop_op *op, int kind, int fd)
 	op->fd = fd;
 	op->busy = true;
 	op->cancelled = false;
+	op->tries = 0;
 	op->state = 0;
 	op->next = NULL;
 	op->busy_next = &l->busy;
 	op->busy_prev = l->busy.busy_prev;
 	op->busy_prev->busy_next = op;
 	l->busy.busy_prev = op;
-	if (l->in_order && is_call(op)) {
+	if (l->in_order && loop_is_call(op)) {
 		op->res = loop_call(op);
 		loop_fifo_push(&l->over, op);
 		return;
@@ -497,7 +504,7 @@ void loop_cancel(struct loop *l, struct loop_op *op)
 	if (!op->busy || op->cancelled)
 		return;
 	op->cancelled = true;
-	if (!l->in_order || !is_call(op))
+	if (!l->in_order || !loop_is_call(op))
 		l->backend->cancel(l, op);
 }
 

@@ -57,6 +57,7 @@ struct loop_op {
 	bool busy;
 	bool cancelled;
 	uint8_t state;	 /* a backend's */
+	uint8_t tries;	 /* that came to nothing, see loop_is_again() */
 	int64_t when[2]; /* of a timeout: seconds and nanoseconds */
 };
 

@@ -56,13 +56,13 @@ static ssize_t call(const struct loop_op *op)
 	return -1;
 }
 
-int loop_call(const struct loop_op *op)
+int loop_call(struct loop_op *op)
 {
 	ssize_t n;
 
 	do
 		n = call(op);
-	while (n < 0 && errno == EINTR);
+	while (n < 0 && (errno == EINTR || loop_is_again(op, -errno)));
 	return n < 0 ? -errno : (int)n;
 }
 

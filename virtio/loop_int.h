@@ -34,6 +34,9 @@ enum loop_op_kind {
 	LOOP_OP_ACCEPT,
 };
 
+/* How often an operation that was interrupted is begun again. */
+#define LOOP_TRIES_MAX 100
+
 struct loop_backend {
 	const char *name;
 	void (*destroy)(struct loop *l);
@@ -106,7 +109,7 @@ bool loop_fifo_del(struct loop_fifo *f, struct loop_op *op);
  * _ready: @op's file is ready, so that the call should not block; -EAGAIN
  * when it would have, after all.
  */
-int loop_call(const struct loop_op *op);
+int loop_call(struct loop_op *op);
 int loop_call_ready(const struct loop_op *op);
 /*
  * A transfer with an offset, if it is a read of all that was asked for from
@@ -125,5 +128,15 @@ void loop_pool_start(struct loop_pool *p, struct loop_op *op);
 bool loop_pool_cancel(struct loop_pool *p, struct loop_op *op);
 /* The ops that are over, with op->res, into @done. */
 void loop_pool_collect(struct loop_pool *p, struct loop_fifo *done);
+
+/* Does it end by itself, whatever others do? */
+bool loop_is_call(const struct loop_op *op);
+
+/*
+ * Whether to begin @op again, which was interrupted (@err): nothing is wrong
+ * with it, and nobody asked for its end. Not for ever, in case the host never
+ * gets on with it. The poll backend's workers call it too, one for each @op.
+ */
+bool loop_is_again(struct loop_op *op, int err);
 
 #endif

@@ -292,6 +292,10 @@ static void complete(struct loop_uring *u, struct loop_op *op, int res)
 		poll_first(u, op);
 		return;
 	}
+	if (loop_is_again(op, res)) {
+		uring_start(&u->base, op);
+		return;
+	}
 	/* Ready, but cancelled before the transfer was tried again. */
 	if (op->state == STATE_POLLING && res >= 0)
 		res = -ECANCELED;
