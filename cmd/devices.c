@@ -21,6 +21,7 @@
 #include "virtio/balloon.h"
 #include "virtio/blk.h"
 #include "virtio/device.h"
+#include "virtio/limit.h"
 #include "virtio/net.h"
 #include "virtio/rng.h"
 #include "virtio/transport/mmio.h"
@@ -67,6 +68,16 @@ static const char *temporary_folder(void)
 	return tmp && *tmp ? tmp : "/var/tmp";
 }
 
+static struct virtio_limit_params limit_of(const struct config_limit *l)
+{
+	return (struct virtio_limit_params){
+		.bandwidth = l->bandwidth,
+		.bandwidth_burst = l->bandwidth_burst,
+		.ops = l->ops,
+		.ops_burst = l->ops_burst,
+	};
+}
+
 static int add_disk(struct devices *d, size_t i, struct machine_error *e)
 {
 	const struct config_disk *cfg = &d->p.cfg->disks[i];
@@ -79,8 +90,10 @@ static int add_disk(struct devices *d, size_t i, struct machine_error *e)
 		.size = cfg->size,
 		.layer = cfg->ephemeral ? temporary_folder() : NULL,
 	};
+	const struct virtio_limit_params limit = limit_of(&cfg->limit);
 	struct virtio_blk_params blk = {
 		.serial = cfg->serial,
+		.limit = &limit,
 		.nr_queues = (uint16_t)cfg->queues,
 	};
 	char why[384], name[32];
@@ -111,8 +124,10 @@ static int add_net(struct devices *d, size_t i, struct machine_error *e)
 {
 	const struct config_net *cfg = &d->p.cfg->nets[i];
 	uint8_t mac[CONFIG_MAC_LEN];
+	const struct virtio_limit_params limit = limit_of(&cfg->limit);
 	struct virtio_net_params net = {
 		.mac = mac,
+		.limit = &limit,
 		.mtu = (uint16_t)cfg->mtu,
 	};
 	char why[384], name[32];

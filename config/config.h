@@ -66,6 +66,12 @@ struct config_stream {
 	uint16_t port; /* of tcp; 0: any that is free */
 };
 
+/* What a device may move in a second; 0: no limit, or no burst given. */
+struct config_limit {
+	uint64_t bandwidth, bandwidth_burst; /* bytes */
+	uint64_t ops, ops_burst;	     /* requests, frames */
+};
+
 struct config_disk {
 	char *name;   /* of the ini section; "disk0".. from the command line */
 	char *path;   /* NULL until config_validate() is content */
@@ -77,7 +83,8 @@ struct config_disk {
 	char *partition;       /* NULL: none */
 	uint64_t offset, size; /* both 0: all; size 0: to the end */
 	bool ephemeral;	       /* what is written is forgotten */
-	bool from_option;      /* --disk, not a section of a file */
+	struct config_limit limit;
+	bool from_option; /* --disk, not a section of a file */
 };
 
 enum config_net_kind {
@@ -111,6 +118,7 @@ struct config_net {
 	uint32_t dns;		    /* user: host order; 0: not given */
 	char *hostname;		    /* user; NULL: none */
 	bool ipv6;		    /* user, passt */
+	struct config_limit limit;  /* of each direction */
 	bool from_option;	    /* --net, not a section of a file */
 };
 

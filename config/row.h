@@ -73,6 +73,9 @@ extern const struct config_type config_type_net_fd;   /* of config_net */
 extern const struct config_type config_type_subnet;   /* of config_net */
 extern const struct config_type config_type_address;  /* uint32_t, IPv4 */
 extern const struct config_type config_type_group;    /* a whole --disk */
+/* Numbers that are not set when 0: uint64_t */
+extern const struct config_type config_type_size_unset;
+extern const struct config_type config_type_wide_unset;
 
 /*
  * A list of named things, each with the keys of the rows of its section; or

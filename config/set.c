@@ -200,6 +200,42 @@ static const struct config_row rows[] = {
 	},
 	{
 		.pub = {
+			.section = "disk", .key = "bandwidth",
+			.format = "a size from 1K to 1T, such as 100M",
+			.help = "bytes per second",
+		},
+		.type = &config_type_size_unset, .field = DISK(limit.bandwidth),
+		.min = 1 << 10, .max = 1ull << 40,
+	},
+	{
+		.pub = {
+			.section = "disk", .key = "bandwidth-burst",
+			.format = "a size from 1K to 1T, such as 100M",
+			.help = "bytes at once",
+		},
+		.type = &config_type_size_unset, .field = DISK(limit.bandwidth_burst),
+		.min = 1 << 10, .max = 1ull << 40,
+	},
+	{
+		.pub = {
+			.section = "disk", .key = "ops",
+			.format = "a number from 1 to 1000000000",
+			.help = "requests per second",
+		},
+		.type = &config_type_wide_unset, .field = DISK(limit.ops),
+		.min = 1, .max = 1000000000,
+	},
+	{
+		.pub = {
+			.section = "disk", .key = "ops-burst",
+			.format = "a number from 1 to 1000000000",
+			.help = "requests at once",
+		},
+		.type = &config_type_wide_unset, .field = DISK(limit.ops_burst),
+		.min = 1, .max = 1000000000,
+	},
+	{
+		.pub = {
 			.section = "net", .key = NULL,
 			.option = "net", .metavar = "KIND[,key=value...]",
 			.format = "KIND[,mac=MAC][,mtu=N][,queues=N]"
@@ -244,6 +280,42 @@ static const struct config_row rows[] = {
 		},
 		.type = &config_type_number, .field = NET(queues),
 		.min = 1, .max = CONFIG_QUEUES_MAX,
+	},
+	{
+		.pub = {
+			.section = "net", .key = "bandwidth",
+			.format = "a size from 1K to 1T, such as 100M",
+			.help = "bytes per second",
+		},
+		.type = &config_type_size_unset, .field = NET(limit.bandwidth),
+		.min = 1 << 10, .max = 1ull << 40,
+	},
+	{
+		.pub = {
+			.section = "net", .key = "bandwidth-burst",
+			.format = "a size from 1K to 1T, such as 100M",
+			.help = "bytes at once",
+		},
+		.type = &config_type_size_unset, .field = NET(limit.bandwidth_burst),
+		.min = 1 << 10, .max = 1ull << 40,
+	},
+	{
+		.pub = {
+			.section = "net", .key = "ops",
+			.format = "a number from 1 to 1000000000",
+			.help = "frames per second",
+		},
+		.type = &config_type_wide_unset, .field = NET(limit.ops),
+		.min = 1, .max = 1000000000,
+	},
+	{
+		.pub = {
+			.section = "net", .key = "ops-burst",
+			.format = "a number from 1 to 1000000000",
+			.help = "frames at once",
+		},
+		.type = &config_type_wide_unset, .field = NET(limit.ops_burst),
+		.min = 1, .max = 1000000000,
 	},
 	{
 		.pub = {

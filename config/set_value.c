@@ -118,6 +118,18 @@ const struct config_type config_type_size = {
 	.get = size_get,
 };
 
+static const char *size_unset_get(const struct config_row *row, const void *obj,
+				  char *buf)
+{
+	return *(const uint64_t *)field_of(row, obj) ? size_get(row, obj, buf)
+						     : NULL;
+}
+
+const struct config_type config_type_size_unset = {
+	.set = size_set,
+	.get = size_unset_get,
+};
+
 int config_parse_number(const struct config_row *row, const char *value,
 			uint64_t *out)
 {
@@ -185,6 +197,18 @@ static const char *wide_get(const struct config_row *row, const void *obj,
 const struct config_type config_type_wide = {
 	.set = wide_set,
 	.get = wide_get,
+};
+
+static const char *wide_unset_get(const struct config_row *row, const void *obj,
+				  char *buf)
+{
+	return *(const uint64_t *)field_of(row, obj) ? wide_get(row, obj, buf)
+						     : NULL;
+}
+
+const struct config_type config_type_wide_unset = {
+	.set = wide_set,
+	.get = wide_unset_get,
 };
 
 /* A flag that counts how often it was given, or the count itself. */

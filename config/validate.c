@@ -114,6 +114,8 @@ int config_validate(const struct vm_config *c, struct config_error *e)
 	if (!err)
 		err = config_validate_nets(c, e);
 	if (!err)
+		err = config_validate_limits(c, e);
+	if (!err)
 		err = check_balloon(c, e);
 	if (!err)
 		err = config_validate_consoles(c, e);

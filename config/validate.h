@@ -8,6 +8,7 @@
 #include "config/config.h"
 
 /* 0, or -EINVAL with @e filled. */
+int config_validate_limits(const struct vm_config *c, struct config_error *e);
 int config_validate_disks(const struct vm_config *c, struct config_error *e);
 int config_validate_nets(const struct vm_config *c, struct config_error *e);
 int config_validate_consoles(const struct vm_config *c, struct config_error *e);

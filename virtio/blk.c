@@ -35,6 +35,15 @@ static void blk_kick(struct virtio_dev *d, uint16_t q)
 	virtio_blk_serve(to_blk(d), q);
 }
 
+static void handle_limit(struct virtio_limit *l)
+{
+	struct blk *b = container_of(l, struct blk, limit);
+	uint16_t q;
+
+	for (q = 0; q < b->dev.nr_queues; q++)
+		virtio_dev_kick(&b->dev, q);
+}
+
 static uint64_t blk_features(struct virtio_dev *d)
 {
 	const struct disk *disk = to_blk(d)->disk;
@@ -137,6 +146,7 @@ int virtio_blk_create(struct virtio_dev **out, struct ram *ram,
 		return err;
 	}
 	b->disk = p->disk;
+	virtio_limit_init(&b->limit, p->limit, loop, handle_limit);
 	err = alloc_pools(b, p->nr_queues);
 	if (err) {
 		blk_destroy(&b->dev);

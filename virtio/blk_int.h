@@ -11,6 +11,7 @@
 #include "base/le.h"
 #include "virtio/backend/disk.h"
 #include "virtio/device.h"
+#include "virtio/limit.h"
 
 #define BLK_F_FLUSH (1ull << 9) /* virtio 1.2 §5.2.3 */
 
@@ -84,6 +85,7 @@ struct blk {
 	char id[BLK_ID_LEN];
 	struct blk_config config;
 	struct blk_pool pools[VIRTIO_QUEUES_MAX];
+	struct virtio_limit limit;
 };
 
 /* Start the requests that queue @q holds. Loop thread only. */

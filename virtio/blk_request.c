@@ -274,7 +274,8 @@ void virtio_blk_serve(struct blk *b, uint16_t q)
 	struct blk_req *r = get_request(b, q);
 	enum blk_status status;
 
-	while (virtio_dev_pop(d, q, &r->chain)) {
+	while (virtio_limit_allows(&b->limit) &&
+	       virtio_dev_pop(d, q, &r->chain)) {
 		r->blk = b;
 		r->q = q;
 		if (!r->chain.writable_len) {
@@ -282,6 +283,8 @@ void virtio_blk_serve(struct blk *b, uint16_t q)
 			virtio_dev_push(d, q, &r->chain, 0);
 			break;
 		}
+		virtio_limit_charge(&b->limit, r->chain.readable_len +
+						       r->chain.writable_len);
 		status = start_request(r);
 		if (status != BLK_PENDING)
 			end_request(r, status);

@@ -217,10 +217,25 @@ static void handle_writable(void *ctx, unsigned int q)
 		virtio_dev_kick(&n->dev, (uint16_t)(2 * i + 1));
 }
 
-/* A link that comes back is another network, maybe: §5.1.6.5.4. */
-static void handle_link(void *ctx, bool up)
+static void handle_rx_limit(struct virtio_limit *l)
 {
-	struct net *n = ctx;
+	struct net *n = container_of(l, struct net, rx_limit);
+
+	for (unsigned int i = 0; i < n->active_pairs; i++)
+		virtio_dev_kick(&n->dev, (uint16_t)(2 * i));
+}
+
+static void handle_tx_limit(struct virtio_limit *l)
+{
+	struct net *n = container_of(l, struct net, tx_limit);
+
+	for (unsigned int i = 0; i < n->nr_pairs; i++)
+		virtio_dev_kick(&n->dev, (uint16_t)(2 * i + 1));
+}
+
+/* A link that comes back is another network, maybe: §5.1.6.5.4. */
+void virtio_net_set_link(struct net *n, bool up)
+{
 	unsigned int was = n->status;
 	unsigned int status = up ? was | NET_S_LINK_UP : was & ~NET_S_LINK_UP;
 
@@ -231,6 +246,11 @@ static void handle_link(void *ctx, bool up)
 		status |= NET_S_ANNOUNCE;
 	n->status = status;
 	virtio_dev_config_changed(&n->dev);
+}
+
+static void handle_link(void *ctx, bool up)
+{
+	virtio_net_set_link(ctx, up);
 }
 
 void virtio_net_announced(struct net *n)
@@ -305,6 +325,8 @@ static void init_net(struct net *n, const struct virtio_net_params *p)
 	n->mtu = p->mtu;
 	n->status = NET_S_LINK_UP;
 	n->task.fn = handle_task;
+	virtio_limit_init(&n->rx_limit, p->limit, n->dev.loop, handle_rx_limit);
+	virtio_limit_init(&n->tx_limit, p->limit, n->dev.loop, handle_tx_limit);
 	n->enough = largest_frame(n);
 	memcpy(n->first_mac, p->mac, NET_MAC_LEN);
 	virtio_net_filter_init(&n->filter, p->mac, false);

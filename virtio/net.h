@@ -11,6 +11,7 @@ struct loop;
 struct net_backend;
 struct ram;
 struct virtio_dev;
+struct virtio_limit_params;
 
 struct virtio_net_params {
 	const char *name; /* "net0", for logs */
@@ -18,6 +19,8 @@ struct virtio_net_params {
 	struct net_backend *backend;
 	const uint8_t *mac; /* NET_MAC_LEN bytes */
 	uint16_t mtu;	    /* told to the driver; 0: none */
+	/* For each direction; NULL: no limits. An operation is a frame. */
+	const struct virtio_limit_params *limit;
 };
 
 /* 0 or -errno. Before loop_run(). */

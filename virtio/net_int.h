@@ -22,6 +22,7 @@
 #include "base/le.h"
 #include "virtio/backend/net.h"
 #include "virtio/device.h"
+#include "virtio/limit.h"
 
 /* virtio 1.2 §5.1.3 */
 #define NET_F_CSUM		  (1ull << 0)
@@ -145,6 +146,7 @@ struct net {
 	struct net_filter filter;
 	struct net_window window;
 	struct vq_chain chain;
+	struct virtio_limit rx_limit, tx_limit;
 	struct loop_task task;
 	uint32_t again; /* pairs that the task shall serve */
 };
@@ -160,6 +162,8 @@ int virtio_net_set_pairs(struct net *n, unsigned int nr);
 void virtio_net_set_mac(struct net *n, const uint8_t *mac);
 /* The guest has announced itself. */
 void virtio_net_announced(struct net *n);
+/* The backend's link went up or down. */
+void virtio_net_set_link(struct net *n, bool up);
 /* Serve the receive queue of @pair once more, in the loop's next turn. */
 void virtio_net_again(struct net *n, unsigned int pair);
 

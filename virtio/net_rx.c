@@ -16,8 +16,8 @@
 #include <string.h>
 
 #include "base/checked.h"
-#include "base/log.h"
 #include "base/iov.h"
+#include "base/log.h"
 #include "virtio/net_int.h"
 
 /* Frames in one turn, of which some may not be for the guest */
@@ -173,9 +173,11 @@ static bool handle_error(struct net *n, struct net_pair *p, int err)
 		return true;
 	}
 	p->rx_waits = true;
-	if (err != -EAGAIN)
-		log_once(&n->said_backend, "%s: %s gives no more frames: %s",
-			 n->dev.name, n->backend->ops->kind, strerror(-err));
+	if (err == -EAGAIN)
+		return false;
+	log_once(&n->said_backend, "%s: %s gives no more frames: %s",
+		 n->dev.name, n->backend->ops->kind, strerror(-err));
+	virtio_net_set_link(n, false);
 	return false;
 }
 
@@ -188,6 +190,7 @@ static bool take_frame(struct net *n, unsigned int pair)
 
 	if (len < 0)
 		return handle_error(n, &n->pairs[pair], (int)len);
+	virtio_limit_charge(&n->rx_limit, (uint64_t)len);
 	if (is_wanted(n, (uint64_t)len))
 		deliver(n, (uint16_t)(2 * pair), (uint64_t)len);
 	else
@@ -207,7 +210,8 @@ void virtio_net_receive(struct net *n, unsigned int pair)
 	w->nr_chains = 0;
 	w->nr_iov = 0;
 	w->room = 0;
-	while (!p->rx_waits && left && fill_window(n, p, q))
+	while (!p->rx_waits && left && virtio_limit_allows(&n->rx_limit) &&
+	       fill_window(n, p, q))
 		if (take_frame(n, pair))
 			left--;
 	virtio_dev_unpop(&n->dev, q, w->nr_chains);

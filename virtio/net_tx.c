@@ -10,8 +10,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "base/iov.h"
+#include "base/log.h"
 #include "virtio/net_int.h"
 
 /* Send the frame of @c. -EAGAIN: not now. Whatever else happens, it is gone. */
@@ -44,13 +44,15 @@ void virtio_net_transmit(struct net *n, unsigned int pair)
 	uint16_t q = (uint16_t)(2 * pair + 1);
 	int err;
 
-	while (!p->tx_waits && virtio_dev_pop(&n->dev, q, &n->chain)) {
+	while (!p->tx_waits && virtio_limit_allows(&n->tx_limit) &&
+	       virtio_dev_pop(&n->dev, q, &n->chain)) {
 		err = send_frame(n, pair, &n->chain);
 		if (err == -EAGAIN) {
 			p->tx_waits = true;
 			virtio_dev_unpop(&n->dev, q, 1);
 			return;
 		}
+		virtio_limit_charge(&n->tx_limit, n->chain.readable_len);
 		if (err)
 			log_once(&n->said_header,
 				 "%s: a frame of the guest is lost: %s",

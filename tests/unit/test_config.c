@@ -404,7 +404,7 @@ static void disk_groups_refuse_what_they_do_not_know(void **state)
 		{ "", "--disk: file: expected a file name" },
 		{ "readonly=on", "--disk: expected a file" },
 		{ "a,", "--disk: unknown key ''" },
-		{ "a,b", "unknown key 'b'; expected file, readonly" },
+		{ "a,zz", "unknown key 'zz'; expected file, readonly" },
 		{ "a,readonly", "readonly: expected on or off after" },
 		{ "a,readonly=1", "readonly: expected on or off; got '1'" },
 		{ "a,redonly=on", "did you mean 'readonly'?" },
@@ -1124,6 +1124,55 @@ static void nets_of_many_kinds_fit_together(void **state)
 	assert_int_equal(config_validate(c, &e), 0);
 }
 
+static void limits_are_per_second_with_a_burst(void **state)
+{
+	struct vm_config *c = *state;
+	const struct config_limit *l;
+
+	accepts(c, "disk",
+		"a,bandwidth=10M,bandwidth-burst=1T,ops=1000,"
+		"ops-burst=1");
+	l = &c->disks[0].limit;
+	assert_int_equal(l->bandwidth, 10 << 20);
+	assert_true(l->bandwidth_burst == 1ull << 40);
+	assert_int_equal(l->ops, 1000);
+	assert_int_equal(l->ops_burst, 1);
+	accepts(c, "net", "user,bandwidth=1K,ops=1000000000");
+	l = &c->nets[0].limit;
+	assert_int_equal(l->bandwidth, 1024);
+	assert_int_equal(l->bandwidth_burst, 0);
+	assert_int_equal(l->ops, 1000000000);
+	refuses(c, "net", "user,bandwidth=0", "bandwidth: expected a size");
+	refuses(c, "disk", "b,bandwidth=2T", "bandwidth: expected a size");
+	refuses(c, "disk", "b,ops=0", "ops: expected a number from 1");
+	refuses(c, "disk", "b,ops=1K", "ops: expected a number from 1");
+	refuses(c, "disk", "b,bandwith=1K", "did you mean 'bandwidth'?");
+}
+
+static void a_burst_needs_its_rate(void **state)
+{
+	struct vm_config *c = *state;
+
+	accepts(c, "kernel", "k");
+	accepts(c, "disk", "a,ops-burst=1,bandwidth=1M");
+	validate_refuses(c, "disk disk0: ops-burst without ops");
+	assert_int_equal(read_text(c, "[disk b]\nfile=b\n"
+				      "bandwidth-burst=1M\n"),
+			 0);
+	c->disks[0].limit.ops = 1;
+	validate_refuses(c, "disk b: bandwidth-burst without bandwidth");
+}
+
+static void a_deterministic_machine_has_no_limits(void **state)
+{
+	struct vm_config *c = *state;
+
+	accepts(c, "kernel", "k");
+	accepts(c, "disk", "a,ops=1");
+	accepts(c, "deterministic", NULL);
+	validate_refuses(c, "deterministic: on takes no limits; disk disk0");
+}
+
 static void outputs_do_not_overwrite_inputs(void **state)
 {
 	struct vm_config *c = *state;
@@ -1193,6 +1242,15 @@ static void assert_text_equal(const char *a, const char *b)
 		assert_string_equal(a, b);
 }
 
+static void assert_limit_equal(const struct config_limit *a,
+			       const struct config_limit *b)
+{
+	assert_true(a->bandwidth == b->bandwidth);
+	assert_true(a->bandwidth_burst == b->bandwidth_burst);
+	assert_true(a->ops == b->ops);
+	assert_true(a->ops_burst == b->ops_burst);
+}
+
 static void assert_disk_equal(const struct config_disk *a,
 			      const struct config_disk *b)
 {
@@ -1220,6 +1278,7 @@ static void assert_net_equal(const struct config_net *a,
 	assert_int_equal(a->queues, b->queues);
 	assert_int_equal(a->nr_fds, b->nr_fds);
 	assert_memory_equal(a->fds, b->fds, sizeof(a->fds));
+	assert_limit_equal(&a->limit, &b->limit);
 	assert_int_equal(a->hostfwd.nr, b->hostfwd.nr);
 	for (size_t i = 0; i < a->hostfwd.nr; i++)
 		assert_text_equal(a->hostfwd.text[i], b->hostfwd.text[i]);
@@ -1477,6 +1536,7 @@ static void random_configurations_read_back_equal(void **state)
 		"file:a b",
 		"a,queues=3",
 		"b,readonly=on",
+		"c,ops=7,bandwidth=3K",
 		"tap:t",
 		"tap,fd=3",
 		"user,hostfwd=; x,hostfwd=\"",
@@ -1637,6 +1697,9 @@ static const struct CMUnitTest tests[] = {
 	T(a_net_section_needs_a_kind),
 	T(nets_that_do_not_fit_are_refused),
 	T(nets_of_many_kinds_fit_together),
+	T(limits_are_per_second_with_a_burst),
+	T(a_burst_needs_its_rate),
+	T(a_deterministic_machine_has_no_limits),
 	T(outputs_do_not_overwrite_inputs),
 	T(fixed_buffers_need_io_uring),
 	T(a_deterministic_machine_has_one_cpu_and_no_uring),
