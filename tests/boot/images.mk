@@ -3,6 +3,7 @@
 #
 #   bzImage vmlinux lib/modules   from Debian's linux-image-cloud-amd64
 #   initrd.gz                     busybox and the drivers of minivmm's devices
+#   net-tools.gz                  iperf3 and ethtool, to go behind it
 #   root.img                      a minimal Debian, ext4, 512 MiB
 #   generic/                      bzImage, lib/modules and initrd.gz again, of
 #                                 linux-image-amd64: the same root.img boots
@@ -19,7 +20,8 @@ GENERIC_DRIVERS := $(GUEST_DRIVERS) ext4
 .PHONY: guest-images boot-images check-boot
 I386_KERNELS := 686 686-pae
 guest-images: $(addprefix $(GUEST)/,bzImage vmlinux initrd.gz root.img)
-boot-images: guest-images $(addprefix $(GUEST)/generic/,bzImage initrd.gz) \
+boot-images: guest-images $(GUEST)/net-tools.gz \
+		$(addprefix $(GUEST)/generic/,bzImage initrd.gz) \
 	$(I386_KERNELS:%=$(GUEST)/i386/%/initrd.gz)
 
 # Fetched once: another script is no reason to fetch again.
@@ -59,6 +61,10 @@ $(GUEST)/i386/%/initrd.gz: tests/boot/mk-initrd.sh tests/boot/initrd-init \
 	$(call say,INITRD,$@)BUSYBOX=$(GUEST)/i386/busybox \
 	$< $(@D) tests/boot/initrd-init $@ virtio_mmio virtio_blk || rm -f $@
 
+# What the test of networks runs in its guest, behind initrd.gz.
+$(GUEST)/net-tools.gz: tests/boot/mk-tools.sh
+	$(call say,TOOLS,$@)mkdir -p $(@D) && $< $@ iperf3 ethtool
+
 # Half a minute and some 60 packages: not made again for a new kernel.
 $(GUEST)/rootfs.tar: tests/boot/mk-rootfs.sh
 	$(call say,DEBIAN,$@ (takes half a minute))mkdir -p $(@D) && $< $@
@@ -68,7 +74,8 @@ $(GUEST)/root.img: tests/boot/mk-disk.sh tests/boot/root-init \
 		$(GUEST)/rootfs.tar $(GUEST)/minivmm-exit
 	$(call say,DISK,$@)$< $(GUEST)/rootfs.tar $(GUEST)/minivmm-exit $@
 
-boot_tests := tests/boot/interp.sh tests/boot/i386.sh tests/boot/balloon.sh
+boot_tests := tests/boot/interp.sh tests/boot/net.sh tests/boot/i386.sh \
+	tests/boot/balloon.sh
 
 # ONLY=pattern runs some of its parts only.
 check-boot: $(O)/minivmm boot-images

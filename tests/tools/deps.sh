@@ -11,11 +11,13 @@ build=(gcc libc6-dev make pkg-config libfdt-dev liburing-dev libinih-dev
 # mmdebstrap needs uidmap to work without root, mke2fs -d needs fakeroot.
 demo=(mmdebstrap uidmap fakeroot debian-archive-keyring
 	e2fsprogs busybox-static lz4 cpio kmod)
-# socat is the client of consoles; QEMU is for the KVM lab; Zydis, iasl and dtc are what our decoder and our
-# tables are compared with.
+# socat is the client of consoles; iperf3 and ethtool go into guests; QEMU is
+# for the KVM lab; Zydis, iasl and dtc are what our decoder and our tables are
+# compared with.
 tests=(libcmocka-dev mandoc clang libclang-rt-dev clang-format shellcheck
 	git bsdutils util-linux fdisk parted python3 passt qemu-system-x86
-	libzydis-dev libzycore-dev acpica-tools device-tree-compiler socat)
+	libzydis-dev libzycore-dev acpica-tools device-tree-compiler socat
+	iproute2 iperf3 ethtool)
 
 say() {
 	echo "deps: $*"
