@@ -6,6 +6,7 @@ cd "$(dirname "$0")/../.."
 # What reads bytes of a guest, a file or a user, and the target that covers it.
 parsers='vcpu/x86/decode.c:decode vcpu/x86/semantics.c:x86
 virtio/queue.c:queue virtio/transport/mmio.c:mmio virtio/blk.c:blk
+virtio/net_hdr.c:net virtio/net_ctrl.c:net
 memory/boot/bzimage.c:boot memory/boot/elf.c:boot config/ini.c:config
 virtio/console_control.c:console vcpu/board/uart.c:board
 vcpu/irqchip/ioapic.c:board
