@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -366,6 +367,7 @@ static void states_no_cpu_can_be_in_are_refused(void **state)
 		{ 0x80000000, 0x20, 0x000, 2 },
 		{ 0x00000000, 0x00, 0x000, 0x20002 },
 		{ 0x80000001, 0x20, 0x500, 0x20002 },
+		{ 0x80000001, 0x20020, 0x000, 2 },
 	};
 	struct vm *vm = vm_or_skip(state);
 	size_t i;
@@ -379,6 +381,27 @@ static void states_no_cpu_can_be_in_are_refused(void **state)
 		assert_int_equal(vm->ops->set_state(vm->vcpu, &vm->st),
 				 -EINVAL);
 	}
+}
+
+static void refused_state_changes_nothing(void **state)
+{
+	struct vm *vm = vm_or_skip(state);
+	struct cpu_state *was = calloc(1, sizeof(*was));
+	struct cpu_state *is = calloc(1, sizeof(*is));
+
+	assert_int_equal(vm->ops->get_state(vm->vcpu, was), 0);
+	vm->st = *was;
+	vm->st.rip = 0x1234;
+	vm->st.gpr[CPU_RAX] = 0x5678;
+	vm->st.msr.tsc += 1ull << 50;
+	vm->st.lapic[0x20 + 3] = 9; /* another CPU's id */
+	assert_int_equal(vm->ops->set_state(vm->vcpu, &vm->st), -EINVAL);
+	assert_int_equal(vm->ops->get_state(vm->vcpu, is), 0);
+	assert_true(is->msr.tsc - was->msr.tsc < 1ull << 49);
+	is->msr.tsc = was->msr.tsc;
+	assert_memory_equal(is, was, sizeof(*is));
+	free(is);
+	free(was);
 }
 
 static void dirty_log_has_the_page_the_guest_wrote(void **state)
@@ -609,6 +632,7 @@ static const struct CMUnitTest tests[] = {
 	ENGINE_TEST(a_cpu_that_shut_down_runs_a_new_state, "interp"),
 	ENGINE_TEST(what_the_host_cannot_run_is_ud_in_the_guest, "interp"),
 	ENGINE_TEST(states_no_cpu_can_be_in_are_refused, "interp"),
+	ENGINE_TEST(refused_state_changes_nothing, "interp"),
 	cmocka_unit_test(kvm_hands_over_to_interp),
 	cmocka_unit_test(interp_hands_over_to_kvm),
 };

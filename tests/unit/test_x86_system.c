@@ -645,6 +645,71 @@ static void stack_faults_are_ss_and_others_gp(void **state)
 	assert_int_equal(run(b), X86_SS);
 }
 
+/* invpcid rax, [rbx]; ud2 */
+static int invpcid(struct bench *b, uint64_t cr4, uint64_t type, uint64_t pcid,
+		   uint64_t lin)
+{
+	reset_cpu(b);
+	b->cpu->st.cr4 |= cr4;
+	b->cpu->reg[CPU_RAX] = type;
+	b->cpu->reg[CPU_RBX] = 0x50000;
+	put(b, 0x50000, pcid);
+	put(b, 0x50008, lin);
+	CODE_IS(b, "\x66\x0f\x38\x82\x03\x0f\x0b");
+	return run(b);
+}
+
+static void invpcid_refuses_what_the_manual_lists(void **state)
+{
+	const uint64_t on = X86_CR4_PCIDE;
+	struct bench *b = *state;
+
+	assert_int_equal(invpcid(b, on, 0, 0xfff, 0x1000), X86_UD);
+	assert_int_equal(invpcid(b, on, 1, 0xfff, 1ull << 63), X86_UD);
+	assert_int_equal(invpcid(b, on, 3, 0, 0), X86_UD);
+	assert_int_equal(invpcid(b, 0, 2, 0xfff, 0), X86_UD);
+	assert_int_equal(invpcid(b, 0, 0, 0, 0), X86_UD);
+	assert_int_equal(invpcid(b, on, 4, 0, 0), X86_GP);
+	assert_int_equal(invpcid(b, on, 2, 0x1000, 0), X86_GP);
+	assert_int_equal(invpcid(b, on, 0, 0, 1ull << 63), X86_GP);
+	assert_int_equal(invpcid(b, 0, 0, 1, 0), X86_GP);
+	assert_int_equal(invpcid(b, 0, 1, 1, 0), X86_GP);
+}
+
+static int set_cr(struct bench *b, unsigned int cr, uint64_t v)
+{
+	char bytes[] = "\x0f\x22\xc0\x0f\x0b"; /* mov crN, rax; ud2 */
+
+	bytes[2] = (char)(0xc0 | cr << 3);
+	b->cpu->reg[CPU_RAX] = v;
+	x86_update_mode(b->cpu);
+	code(b, bytes, sizeof(bytes) - 1);
+	return run(b);
+}
+
+static void pcids_need_long_mode_and_a_cr3_without_one(void **state)
+{
+	struct bench *b = *state;
+	uint64_t cr4 = b->cpu->st.cr4;
+
+	b->cpu->st.cr3 = PML4 | 0x18;
+	assert_int_equal(set_cr(b, 4, cr4 | X86_CR4_PCIDE), X86_GP);
+	reset_cpu(b);
+	assert_int_equal(set_cr(b, 4, cr4 | X86_CR4_PCIDE), X86_UD);
+	/* Then CR3 has one, and bit 63; without, that is reserved. */
+	reset_cpu(b);
+	b->cpu->st.cr4 |= X86_CR4_PCIDE;
+	assert_int_equal(set_cr(b, 3, PML4 | 0xabc | 1ull << 63), X86_UD);
+	assert_int_equal(b->cpu->st.cr3, PML4 | 0xabc);
+	reset_cpu(b);
+	assert_int_equal(set_cr(b, 3, PML4 | 1ull << 63), X86_GP);
+	/* Paging cannot go off before it. */
+	reset_cpu(b);
+	b->cpu->st.cr4 |= X86_CR4_PCIDE;
+	b->cpu->st.seg[CPU_CS].access = 0xc09b; /* compatibility mode */
+	assert_int_equal(set_cr(b, 0, X86_CR0_PE), X86_GP);
+}
+
 /* mov eax, [rbx] at @at with these bits; the vector, or -1. */
 static int load_unaligned(struct bench *b, uint64_t at, uint64_t cr0,
 			  uint64_t rflags, bool user)
@@ -769,6 +834,8 @@ static const struct CMUnitTest tests[] = {
 	TEST(control_registers_refuse_what_is_reserved),
 	TEST(msrs_refuse_bad_values_and_unknown_names),
 	TEST(stack_faults_are_ss_and_others_gp),
+	TEST(invpcid_refuses_what_the_manual_lists),
+	TEST(pcids_need_long_mode_and_a_cr3_without_one),
 	TEST(misaligned_loads_raise_ac_at_cpl_3_with_am_and_ac),
 	TEST(popf_switches_alignment_checks),
 	TEST(tlb_forgets_what_invlpg_and_cr3_say),

@@ -183,6 +183,9 @@ int interp_vcpu_set_state(struct vcpu *vcpu, const struct cpu_state *st)
 	struct interp_vcpu *v = of_vcpu(vcpu);
 	int err = x86_check_state(st);
 
+	/* All of it or nothing. */
+	if (!err)
+		err = lapic_check_state(v->lapic, st);
 	if (!err) {
 		x86_cpu_load(&v->cpu, st);
 		interp_set_tsc(v, st->msr.tsc);

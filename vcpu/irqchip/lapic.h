@@ -176,6 +176,8 @@ void lapic_run_timer(struct lapic *l);
  * the levels of the LINT pins, which belong to who drives them.
  */
 void lapic_get_state(struct lapic *l, struct cpu_state *st);
+/* Would lapic_set_state() take it? -EINVAL: not. */
+int lapic_check_state(const struct lapic *l, const struct cpu_state *st);
 /*
  * The opposite, after the TSC was loaded; the TPR of the page wins over cr8.
  * -EINVAL, and nothing changed: an impossible base or another CPU's id.

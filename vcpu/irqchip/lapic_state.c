@@ -126,7 +126,7 @@ static void load_registers(struct lapic *l, const struct cpu_state *st)
 	l->timer.divide = get(st, LAPIC_REG_DIVIDE) & 0xb;
 }
 
-int lapic_set_state(struct lapic *l, const struct cpu_state *st)
+int lapic_check_state(const struct lapic *l, const struct cpu_state *st)
 {
 	bool x2apic = st->apic_base & LAPIC_BASE_X2APIC;
 
@@ -134,7 +134,15 @@ int lapic_set_state(struct lapic *l, const struct cpu_state *st)
 		return -EINVAL;
 	if (get(st, LAPIC_REG_ID) != (x2apic ? l->id : l->id << 24))
 		return -EINVAL;
+	return 0;
+}
 
+int lapic_set_state(struct lapic *l, const struct cpu_state *st)
+{
+	int err = lapic_check_state(l, st);
+
+	if (err)
+		return err;
 	atomic_store(&l->base, st->apic_base);
 	atomic_store(&l->errors, 0);
 	load_registers(l, st);

@@ -130,6 +130,8 @@ int x86_check_state(const struct cpu_state *st)
 		return -EINVAL;
 	if (lma != (lme && pg) || (lma && !(st->cr4 & X86_CR4_PAE)))
 		return -EINVAL;
+	if (st->cr4 & X86_CR4_PCIDE && !lma)
+		return -EINVAL;
 	return vm && (!pe || lma) ? -EINVAL : 0;
 }
 

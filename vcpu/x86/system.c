@@ -49,6 +49,9 @@ static void set_cr0(struct x86_cpu *cpu, uint64_t v)
 	if (v >> 32 || (v & X86_CR0_PG && !(v & X86_CR0_PE)) ||
 	    (v & X86_CR0_NW && !(v & X86_CR0_CD)))
 		gp(cpu);
+	/* SDM 3A §4.10.1: process-context identifiers need paging. */
+	if (!(v & X86_CR0_PG) && cpu->st.cr4 & X86_CR4_PCIDE)
+		gp(cpu);
 	v = (v & CR0_ALL) | X86_CR0_ET;
 	if ((v ^ old) & X86_CR0_PG)
 		switch_long_mode(cpu, v);
@@ -250,6 +253,9 @@ void x86_do_invpcid(struct x86_cpu *cpu, const struct x86_insn *in)
 	desc = x86_read(cpu, lin, 8);
 	if (type > 3 || desc >> 12 ||
 	    (type == 0 && !x86_canonical(x86_read(cpu, lin + 8, 8))))
+		gp(cpu);
+	/* There is only one to name. */
+	if (type <= 1 && desc && !(cpu->st.cr4 & X86_CR4_PCIDE))
 		gp(cpu);
 	x86_tlb_flush(cpu);
 	cpu->rip = x86_next_ip(cpu, in);
