@@ -30,7 +30,9 @@ enum fake_kind {
 	FAKE_WRITE,
 	FAKE_SYNC,
 	FAKE_ALLOCATE,
-	FAKE_TIMEOUT, /* time is always up */
+	FAKE_TIMEOUT, /* time is always up, unless it stands still */
+	FAKE_POLL,
+	FAKE_ACCEPT,
 };
 
 struct loop {
@@ -42,6 +44,8 @@ struct loop {
 	bool hold;
 	bool eager; /* loop_post() ends operations, too */
 	bool stopped;
+	bool no_time;	       /* timeouts do not end */
+	int (*accept)(int fd); /* what loop_accept() calls */
 	int fail;      /* when not 0, what operations on files end with */
 	int fail_sync; /* the same for fdatasync */
 	unsigned int nr_started;
@@ -60,6 +64,13 @@ int loop_create(struct loop **out, enum loop_kind kind, unsigned int depth)
 void loop_destroy(struct loop *l)
 {
 	free(l);
+}
+
+static inline int fake_poll(const struct loop_op *op, short events)
+{
+	struct pollfd p = { .fd = op->fd, .events = events };
+
+	return poll(&p, 1, 0) > 0 ? p.revents : 0;
 }
 
 static inline int fake_op_result(struct loop *l, const struct loop_op *op)
@@ -91,18 +102,28 @@ static inline int fake_op_result(struct loop *l, const struct loop_op *op)
 	case FAKE_TIMEOUT:
 		n = 0;
 		break;
+	case FAKE_POLL:
+		n = fake_poll(op, (short)op->flags);
+		break;
+	case FAKE_ACCEPT:
+		n = l->accept(op->fd);
+		break;
 	}
 	return n < 0 ? -errno : (int)n;
 }
 
-/* A read that would wait for ever: of an eventfd that nobody signalled. */
-static inline bool fake_op_waits(const struct loop_op *op)
+/* What would wait for ever, such as a read of an eventfd. */
+static inline bool fake_op_waits(const struct loop *l, const struct loop_op *op)
 {
-	struct pollfd p = { .fd = op->fd, .events = POLLIN };
-
-	if (op->kind != FAKE_READ || op->off >= 0 || op->cancelled)
+	if (op->cancelled)
 		return false;
-	return poll(&p, 1, 0) == 0;
+	if (op->kind == FAKE_TIMEOUT)
+		return l->no_time;
+	if (op->kind == FAKE_POLL)
+		return !fake_poll(op, (short)op->flags);
+	if (op->kind == FAKE_ACCEPT || (op->kind == FAKE_READ && op->off < 0))
+		return !fake_poll(op, POLLIN);
+	return false;
 }
 
 static inline void fake_loop_end(struct loop *l, unsigned int i)
@@ -146,7 +167,7 @@ static inline void fake_loop_turn(struct loop *l)
 	fake_loop_run_tasks(l);
 	l->inside = true;
 	for (i = 0; left-- && i < l->nr_ops;) {
-		if (fake_op_waits(l->ops[i]))
+		if (fake_op_waits(l, l->ops[i]))
 			i++;
 		else
 			fake_loop_end(l, i);
@@ -159,7 +180,7 @@ static inline bool fake_loop_idle(const struct loop *l)
 	unsigned int i;
 
 	for (i = 0; i < l->nr_ops; i++)
-		if (!fake_op_waits(l->ops[i]))
+		if (!fake_op_waits(l, l->ops[i]))
 			return false;
 	return !l->nr_tasks;
 }
@@ -258,6 +279,19 @@ void loop_timeout(struct loop *l, struct loop_op *op, uint64_t ns)
 {
 	(void)ns;
 	fake_start(l, op, FAKE_TIMEOUT, -1);
+}
+
+void loop_poll(struct loop *l, struct loop_op *op, int fd, uint32_t events)
+{
+	op->flags = events;
+	op->off = -1;
+	fake_start(l, op, FAKE_POLL, fd);
+}
+
+void loop_accept(struct loop *l, struct loop_op *op, int fd)
+{
+	op->off = -1;
+	fake_start(l, op, FAKE_ACCEPT, fd);
 }
 
 void loop_cancel(struct loop *l, struct loop_op *op)
