@@ -257,5 +257,7 @@ int check_files(const struct vm_config *c, struct config_error *e)
 		err = check_console(c, disks, &c->consoles[i], e);
 	if (!err)
 		err = check_output(c, disks, "log-file", c->log_file, e);
+	if (!err && c->nr_vsocks)
+		err = check_socket("vsock", c->vsock->socket, e);
 	return err;
 }

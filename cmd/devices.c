@@ -25,6 +25,7 @@
 #include "virtio/net.h"
 #include "virtio/rng.h"
 #include "virtio/transport/mmio.h"
+#include "virtio/vsock.h"
 
 /* One virtio window: a device and its transport. */
 struct slot {
@@ -170,6 +171,27 @@ static int add_rng(struct devices *d, struct machine_error *e)
 	return err ? err : plug_in(d, dev);
 }
 
+static int add_vsock(struct devices *d, struct machine_error *e)
+{
+	const struct config_vsock *cfg = d->p.cfg->vsock;
+	struct virtio_vsock_params p = { .name = "vsock0" };
+	struct virtio_dev *dev;
+	char why[384];
+	int err;
+
+	if (!d->p.cfg->nr_vsocks)
+		return 0;
+	p.cid = cfg->cid;
+	p.path = cfg->socket;
+	err = virtio_vsock_create(&dev, d->p.ram, d->p.loop, &p, why,
+				  sizeof(why));
+	if (err) {
+		machine_explain(e, "vsock: %s", why);
+		return err;
+	}
+	return plug_in(d, dev);
+}
+
 static int add_balloon(struct devices *d, struct machine_error *e)
 {
 	const struct config_balloon *cfg = d->p.cfg->balloon;
@@ -209,7 +231,8 @@ static int add_all(struct devices *d, struct machine_error *e)
 {
 	static int (*const add[])(struct devices * d,
 				  struct machine_error * e) = {
-		add_disks, add_nets, add_rng, add_balloon, add_consoles,
+		add_disks, add_nets,	add_rng,
+		add_vsock, add_balloon, add_consoles,
 	};
 	int err = 0;
 

@@ -29,8 +29,11 @@
 #define CONFIG_PORT_MAX	    63 /* bytes of a console port's name */
 #define CONFIG_LIST_MAX	    64 /* times that one key may be given */
 #define CONFIG_MAC_LEN	    6
-#define CONFIG_IFNAME_MAX   15	 /* IFNAMSIZ with the NUL is 16 */
-#define CONFIG_QUEUES_MAX   8	 /* pairs, of a network adapter */
+#define CONFIG_IFNAME_MAX   15 /* IFNAMSIZ with the NUL is 16 */
+#define CONFIG_QUEUES_MAX   8  /* pairs, of a network adapter */
+#define CONFIG_VSOCK_MAX    96 /* bytes of a path; "_4294967295" follows */
+#define CONFIG_CID_MIN	    3  /* 0 to 2 and the last are reserved */
+#define CONFIG_CID_MAX	    0xfffffffeu
 #define CONFIG_SERIAL_MAX   20	 /* bytes of a virtio-blk id string */
 #define CONFIG_PART_MAX	    108	 /* bytes of a partition's name */
 #define CONFIG_CMDLINE_MAX  2047 /* x86 Linux takes 2048 with the NUL */
@@ -122,6 +125,13 @@ struct config_net {
 	bool from_option;	    /* --net, not a section of a file */
 };
 
+struct config_vsock {
+	char *name; /* "vsock" */
+	char *socket;
+	unsigned int cid; /* CONFIG_CID_MIN .. CONFIG_CID_MAX */
+	bool from_option; /* --vsock, not the section of a file */
+};
+
 struct config_balloon {
 	char *name;    /* "balloon" */
 	uint64_t size; /* bytes, at most the memory */
@@ -166,7 +176,9 @@ struct vm_config {
 	/* [net NAME]..., in order */
 	struct config_net *nets;
 	size_t nr_nets;
-	/* [balloon]: none or one */
+	/* [vsock], [balloon]: none or one */
+	struct config_vsock *vsock;
+	size_t nr_vsocks;
 	struct config_balloon *balloon;
 	size_t nr_balloons;
 	/* [console NAME]..., in order */

@@ -28,6 +28,7 @@ static const char *const boot_names[] = { "auto", "linux", "pvh", "flat",
 #define VM(member)	offsetof(struct vm_config, member)
 #define DISK(member)	offsetof(struct config_disk, member)
 #define NET(member)	offsetof(struct config_net, member)
+#define VSOCK(member)	offsetof(struct config_vsock, member)
 #define BALLOON(member) offsetof(struct config_balloon, member)
 #define CONSOLE(member) offsetof(struct config_console, member)
 
@@ -377,6 +378,33 @@ static const struct config_row rows[] = {
 			.help = "user, passt: IPv6 beside IPv4",
 		},
 		.type = &config_type_switch, .field = NET(ipv6),
+	},
+	{
+		.pub = {
+			.section = "vsock", .key = NULL,
+			.option = "vsock", .metavar = "PATH[,cid=N]",
+			.format = "PATH[,cid=N]",
+			.help = "sockets between host and guest",
+		},
+		.type = &config_type_group,
+	},
+	{
+		.pub = {
+			.section = "vsock", .key = "socket",
+			.format = "a file name",
+			.help = "UNIX socket for connections to the guest",
+		},
+		.type = &config_type_path, .field = VSOCK(socket),
+	},
+	{
+		.pub = {
+			.section = "vsock", .key = "cid",
+			.format = "a number from 3 to 4294967294",
+			.fallback = "3",
+			.help = "the guest's context ID",
+		},
+		.type = &config_type_number, .field = VSOCK(cid),
+		.min = CONFIG_CID_MIN, .max = CONFIG_CID_MAX,
 	},
 	{
 		.pub = {

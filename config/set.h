@@ -16,7 +16,9 @@
 #include "config/config.h"
 
 /* What a message says of the sections that there are. */
-#define CONFIG_SECTIONS "[vm], [kernel], [disk NAME], [net NAME] or [balloon]"
+#define CONFIG_SECTIONS                             \
+	"[vm], [kernel], [disk NAME], [net NAME], " \
+	"[vsock] or [balloon]"
 
 /* Put "<fmt>" in front of the text that @e has. */
 void config_error_prefix(struct config_error *e, const char *fmt, ...)

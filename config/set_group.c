@@ -45,6 +45,17 @@ static const struct config_group groups[] = {
 		.from_option = offsetof(struct config_net, from_option),
 	},
 	{
+		.section = "vsock",
+		.single = true,
+		.first = "socket",
+		.max = 1,
+		.list = offsetof(struct vm_config, vsock),
+		.nr = offsetof(struct vm_config, nr_vsocks),
+		.size = sizeof(struct config_vsock),
+		.name = offsetof(struct config_vsock, name),
+		.from_option = offsetof(struct config_vsock, from_option),
+	},
+	{
 		.section = "balloon",
 		.single = true,
 		.first = "size",

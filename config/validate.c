@@ -88,6 +88,22 @@ static int check_deterministic(const struct vm_config *c,
 	/* When a frame arrives is up to the rest of the world. */
 	if (c->nr_nets)
 		return config_error_set(e, "deterministic: on takes no net");
+	if (c->nr_vsocks)
+		return config_error_set(e, "deterministic: on takes no vsock");
+	return 0;
+}
+
+static int check_vsock(const struct vm_config *c, struct config_error *e)
+{
+	if (!c->nr_vsocks)
+		return 0;
+	if (!c->vsock->socket)
+		return config_error_set(e, "vsock: no socket: expected 'socket "
+					   "= FILE' in [vsock]");
+	if (strlen(c->vsock->socket) > CONFIG_VSOCK_MAX)
+		return config_error_set(
+			e, "vsock: %.300s: expected a path of at most %d bytes",
+			c->vsock->socket, CONFIG_VSOCK_MAX);
 	return 0;
 }
 
@@ -115,6 +131,8 @@ int config_validate(const struct vm_config *c, struct config_error *e)
 		err = config_validate_nets(c, e);
 	if (!err)
 		err = config_validate_limits(c, e);
+	if (!err)
+		err = check_vsock(c, e);
 	if (!err)
 		err = check_balloon(c, e);
 	if (!err)

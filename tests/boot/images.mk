@@ -20,7 +20,7 @@ GENERIC_DRIVERS := $(GUEST_DRIVERS) ext4
 .PHONY: guest-images boot-images check-boot
 I386_KERNELS := 686 686-pae
 guest-images: $(addprefix $(GUEST)/,bzImage vmlinux initrd.gz root.img)
-boot-images: guest-images $(GUEST)/net-tools.gz \
+boot-images: guest-images $(GUEST)/net-tools.gz $(GUEST)/vsock.gz \
 		$(addprefix $(GUEST)/generic/,bzImage initrd.gz) \
 	$(I386_KERNELS:%=$(GUEST)/i386/%/initrd.gz)
 
@@ -43,6 +43,16 @@ $(GUEST)/initrd.gz: tests/boot/mk-initrd.sh tests/boot/initrd-init \
 		$(GUEST)/minivmm-exit $(GUEST)/bzImage
 	$(call say,INITRD,$@)$< $(GUEST) tests/boot/initrd-init $@ \
 	$(GUEST)/minivmm-exit $(GUEST_DRIVERS)
+
+# Both ends of streams; and an initrd with the guest's.
+$(GUEST)/stream: tests/boot/stream.c
+	$(call say,CC,$@)mkdir -p $(@D) && $(CC) -std=gnu11 -Os $(WARN) -s \
+	-static -o $@ $<
+
+$(GUEST)/vsock.gz: tests/boot/mk-initrd.sh tests/boot/initrd-init \
+		$(GUEST)/stream $(GUEST)/bzImage
+	$(call say,INITRD,$@)$< $(GUEST) tests/boot/initrd-init $@ \
+	$(GUEST)/stream virtio_mmio vmw_vsock_virtio_transport
 
 $(GUEST)/generic/initrd.gz: tests/boot/mk-initrd.sh tests/boot/initrd-init \
 		$(GUEST)/minivmm-exit $(GUEST)/generic/bzImage
@@ -75,7 +85,7 @@ $(GUEST)/root.img: tests/boot/mk-disk.sh tests/boot/root-init \
 	$(call say,DISK,$@)$< $(GUEST)/rootfs.tar $(GUEST)/minivmm-exit $@
 
 boot_tests := tests/boot/interp.sh tests/boot/net.sh tests/boot/i386.sh \
-	tests/boot/balloon.sh
+	tests/boot/balloon.sh tests/boot/vsock.sh
 
 # ONLY=pattern runs some of its parts only.
 check-boot: $(O)/minivmm boot-images

@@ -664,6 +664,30 @@ static void the_first_net_option_replaces_the_nets_of_files_only(void **state)
 	assert_int_equal(c->nets[1].kind, CONFIG_NET_TAP);
 }
 
+static void a_vsock_group_names_its_socket_anywhere(void **state)
+{
+	struct vm_config *c = *state;
+
+	accepts(c, "vsock", "/run/v.sock");
+	assert_int_equal(c->nr_vsocks, 1);
+	assert_string_equal(c->vsock->socket, "/run/v.sock");
+	assert_int_equal(c->vsock->cid, 3);
+	refuses(c, "vsock", "other", "--vsock: given twice");
+	config_fini(c);
+	assert_int_equal(config_init(c), 0);
+	accepts(c, "vsock", "cid=4294967294,socket=a,,b");
+	assert_string_equal(c->vsock->socket, "a,b");
+	assert_true(c->vsock->cid == 4294967294u);
+}
+
+static void reserved_cids_are_refused(void **state)
+{
+	refuses(*state, "vsock", "s,cid=0", "cid: expected a number from 3");
+	refuses(*state, "vsock", "s,cid=2", "cid: expected a number from 3");
+	refuses(*state, "vsock", "s,cid=4294967295", "cid: expected a number");
+	refuses(*state, "vsock", "cid=3", "--vsock: expected a file name");
+}
+
 static void a_balloon_group_sets_every_key(void **state)
 {
 	struct vm_config *c = *state;
@@ -1346,6 +1370,11 @@ static void assert_config_equal(const struct vm_config *a,
 	assert_int_equal(a->nr_nets, b->nr_nets);
 	for (size_t i = 0; i < a->nr_nets; i++)
 		assert_net_equal(&a->nets[i], &b->nets[i]);
+	assert_int_equal(a->nr_vsocks, b->nr_vsocks);
+	for (size_t i = 0; i < a->nr_vsocks; i++) {
+		assert_text_equal(a->vsock[i].socket, b->vsock[i].socket);
+		assert_int_equal(a->vsock[i].cid, b->vsock[i].cid);
+	}
 	assert_int_equal(a->nr_balloons, b->nr_balloons);
 	for (size_t i = 0; i < a->nr_balloons; i++)
 		assert_balloon_equal(&a->balloon[i], &b->balloon[i]);
@@ -1545,6 +1574,7 @@ static void random_configurations_read_back_equal(void **state)
 		"user,mac=02:00:00:00:00:01,mtu=68",
 		"user,net=10.0.0.0/8,dns=10.0.0.1,hostname=;,restrict=on",
 		"size=4K,deflate-on-oom=on,free-page-reporting=on",
+		"socket=; s,cid=99",
 	};
 	const struct config_setting *s;
 	struct config_error e;
@@ -1665,6 +1695,8 @@ static const struct CMUnitTest tests[] = {
 	T(lists_end_somewhere),
 	T(more_than_8_nets_are_refused),
 	T(the_first_net_option_replaces_the_nets_of_files_only),
+	T(a_vsock_group_names_its_socket_anywhere),
+	T(reserved_cids_are_refused),
 	T(a_balloon_group_sets_every_key),
 	T(a_balloon_starts_with_defaults),
 	T(there_is_one_balloon_whoever_names_it),
