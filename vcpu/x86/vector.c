@@ -106,6 +106,10 @@ static void add_state(struct job *j)
 		k->flags |= X86_THUNK_RM;
 }
 
+#define MXCSR_UE  0x10u
+#define MXCSR_UM  0x800u
+#define MXCSR_FTZ 0x8000u
+
 static void load_operands(struct job *j)
 {
 	const struct x86_insn *in = j->in;
@@ -122,6 +126,9 @@ static void load_operands(struct job *j)
 		a->rcx = cpu->reg[in->rm & 15];
 	}
 	a->mxcsr = (*x86_mxcsr(cpu) | X86_MXCSR_MASKS) & ~X86_MXCSR_FLAGS;
+	/* It does not count while underflow is not masked. */
+	if (!(*x86_mxcsr(cpu) & MXCSR_UM))
+		a->mxcsr &= ~MXCSR_FTZ;
 	if (j->fx) {
 		memcpy(a->fx, cpu->st.xsave, X86_FXSAVE_SIZE);
 		memcpy(a->fx + X86_FX_MXCSR, &a->mxcsr, 4);
@@ -133,11 +140,61 @@ static void load_operands(struct job *j)
 		memcpy(a->rm, x86_xmm(cpu, in->rm), 16);
 }
 
+/* Bytes of the results of @in when they may be tiny, or 0. */
+static unsigned int tiny_size(const struct x86_insn *in)
+{
+	unsigned int pfx = x86_vec_prefix(in);
+
+	if (in->map != 1)
+		return 0;
+	switch (in->opcode) {
+	case 0x58: /* ADD, MUL, SUB, DIV */
+	case 0x59:
+	case 0x5c:
+	case 0x5e:
+		return pfx & 1 ? 8 : 4;
+	case 0x5a: /* CVTPD2PS, CVTSD2SS */
+		return pfx & 1 ? 4 : 0;
+	case 0x7c: /* HADD, HSUB, ADDSUB */
+	case 0x7d:
+	case 0xd0:
+		return pfx == 1 ? 8 : 4;
+	}
+	return 0;
+}
+
+static bool is_denormal(const uint8_t *p, unsigned int size)
+{
+	uint64_t v = x86_load(p, size) << 1;
+
+	/* The sign is gone; the exponent is at the top of 4 or 8 bytes. */
+	return size == 4 ? (uint32_t)v && !((uint32_t)v >> 24)
+			 : v && !(v >> 53);
+}
+
+/*
+ * An unmasked underflow needs a tiny result only, a masked one, which is what
+ * the host looked for, an inexact one as well (SDM 1 §4.9.1.5).
+ */
+static bool is_exact_underflow(const struct job *j, uint32_t mxcsr)
+{
+	unsigned int size = tiny_size(j->in), end, i;
+
+	if (mxcsr & MXCSR_UM || !size || j->fx)
+		return false;
+	/* One for F3 and F2 but with HADD and its like; CVTPD2PS has two. */
+	end = j->in->opcode == 0x5a && x86_vec_prefix(j->in) == 1 ? 8 : 16;
+	if (x86_vec_prefix(j->in) > 1 && j->in->opcode < 0x60)
+		end = size;
+	for (i = 0; i < end; i += size)
+		if (is_denormal(j->args->reg + i, size))
+			return true;
+	return false;
+}
+
 /*
  * Exceptions were masked while the host ran it; one that the guest has
- * unmasked is raised now, with nothing written (SDM 1 §11.5.2). The flags of
- * exceptions that only masking lets happen are set as well, and an unmasked
- * underflow is missed when the tiny result is exact: masked, it has no flag.
+ * unmasked is raised now, with nothing written (SDM 1 §11.5.2).
  */
 static void check_exceptions(struct job *j)
 {
@@ -148,6 +205,8 @@ static void check_exceptions(struct job *j)
 	if (j->fx)
 		memcpy(&got, j->args->fx + X86_FX_MXCSR, 4);
 	got &= X86_MXCSR_FLAGS;
+	if (is_exact_underflow(j, *mxcsr))
+		got |= MXCSR_UE;
 	/* #I, #D and #Z come before there is a result: no #O, #U, #P then. */
 	if (got & ~(*mxcsr >> 7) & X86_MXCSR_EARLY)
 		got &= X86_MXCSR_EARLY;
