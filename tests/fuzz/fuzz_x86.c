@@ -6,13 +6,13 @@
  * The input is registers, then code. The CPU runs at most a few hundred
  * instructions of it, through faults, in the mode that the first byte names.
  */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "memory/bus.h"
 #include "memory/ram.h"
 #include "vcpu/x86/exception.h"
+#include "vcpu/x86/fetch.h"
 #include "vcpu/x86/mem.h"
 #include "vcpu/x86/semantics.h"
 #include "vcpu/x86/thunk.h"
@@ -33,17 +33,6 @@ static void ignore64(struct x86_cpu *cpu, uint64_t v)
 {
 	(void)cpu;
 	(void)v;
-}
-
-static uint64_t mmio_read(struct x86_cpu *cpu, gpa_t gpa, unsigned int len)
-{
-	return bus_read(cpu->bus, BUS_MMIO, gpa, len);
-}
-
-static void mmio_write(struct x86_cpu *cpu, gpa_t gpa, unsigned int len,
-		       uint64_t v)
-{
-	bus_write(cpu->bus, BUS_MMIO, gpa, len, v);
 }
 
 static int rdmsr(struct x86_cpu *cpu, uint32_t index, uint64_t *v)
@@ -87,8 +76,8 @@ static bool no_random(struct x86_cpu *cpu, uint64_t *v)
 static const struct x86_env_ops env = {
 	.tsc = zero,
 	.set_tsc = ignore64,
-	.mmio_read = mmio_read,
-	.mmio_write = mmio_write,
+	.mmio_read = x86_bus_read,
+	.mmio_write = x86_bus_write,
 	.rdmsr = rdmsr,
 	.wrmsr = wrmsr,
 	.get_cr8 = zero,
@@ -154,19 +143,7 @@ static void make_state(struct ram *ram, struct cpu_state *st,
 
 static void step(struct x86_cpu *cpu, struct x86_insn *in)
 {
-	uint64_t lin =
-		cpu->mode == X86_MODE_64
-			? cpu->rip
-			: (uint32_t)(cpu->st.seg[CPU_CS].base + cpu->rip);
-	const uint8_t *p;
-	gpa_t gpa;
-
-	p = x86_fetch_ptr(cpu, lin, &gpa);
-	if (!p ||
-	    x86_decode(in, p, X86_PAGE - lin % X86_PAGE, cpu->mode) == -ENODATA)
-		x86_raise_error(cpu, X86_GP, 0);
-	if (!in->len)
-		x86_raise_error(cpu, X86_GP, 0); /* too long */
+	x86_fetch_insn(cpu, in);
 	x86_insn_set_off(in, 0);
 	x86_bind_fast(in);
 	cpu->reg[X86_REG_IP] = cpu->rip;

@@ -26,7 +26,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "base/checked.h"
+#include "vcpu/x86/fetch.h"
 #include "vcpu/x86/mem.h"
 #include "vcpu/x86/semantics.h"
 
@@ -91,49 +91,6 @@ static void keep(struct interp_blocks *b, struct interp_block *block,
 	b->used += sizeof(*block) + nr * sizeof(block->insn[0]);
 }
 
-static uint64_t code_lin(const struct x86_cpu *cpu, uint64_t rip)
-{
-	if (cpu->mode == X86_MODE_64)
-		return rip;
-	return (uint32_t)(cpu->st.seg[CPU_CS].base + rip);
-}
-
-/*
- * Up to 15 bytes at @lin, those of the next page only with @across: it may
- * not be there, and need not be. Returns how many.
- */
-static size_t fetch(struct x86_cpu *cpu, uint64_t lin, bool across,
-		    uint8_t *buf)
-{
-	size_t n = min_u64(X86_PAGE - lin % X86_PAGE, X86_INSN_MAX);
-	const uint8_t *p;
-	gpa_t gpa;
-
-	p = x86_fetch_ptr(cpu, lin, &gpa);
-	if (!p)
-		return 0;
-	memcpy(buf, p, n);
-	if (n == X86_INSN_MAX || !across)
-		return n;
-	p = x86_fetch_ptr(cpu, lin + n, &gpa);
-	if (!p)
-		return n;
-	memcpy(buf + n, p, X86_INSN_MAX - n);
-	return X86_INSN_MAX;
-}
-
-static int decode_one(struct x86_cpu *cpu, struct x86_insn *in)
-{
-	uint64_t lin = code_lin(cpu, cpu->rip);
-	uint8_t bytes[X86_INSN_MAX];
-	int err;
-
-	err = x86_decode(in, bytes, fetch(cpu, lin, false, bytes), cpu->mode);
-	if (err != -ENODATA)
-		return err;
-	return x86_decode(in, bytes, fetch(cpu, lin, true, bytes), cpu->mode);
-}
-
 static void bind(struct x86_insn *in, uint64_t off)
 {
 	x86_bind_fast(in);
@@ -155,12 +112,8 @@ const struct interp_block *interp_block_single(struct interp_vcpu *v)
 {
 	struct interp_block *block = v->blocks.single;
 	struct x86_cpu *cpu = &v->cpu;
-	int err = decode_one(cpu, &block->insn[0]);
 
-	if (err == -EILSEQ)
-		x86_raise(cpu, X86_UD);
-	if (err)
-		x86_raise_error(cpu, X86_GP, 0);
+	x86_fetch_insn(cpu, &block->insn[0]);
 	bind(&block->insn[0], 0);
 	block->nr = 1;
 	put_end(&block->insn[1], &block->insn[0], block->insn[0].len);
@@ -212,19 +165,6 @@ static const struct interp_block *make(struct interp_vcpu *v,
 	return block;
 }
 
-/* Inside the code segment? SDM 3A §5.3; 64-bit mode: canonical. */
-static void check_rip(struct x86_cpu *cpu)
-{
-	uint64_t rip = cpu->rip;
-
-	if (cpu->mode == X86_MODE_64) {
-		if ((uint64_t)((int64_t)(rip << 16) >> 16) != rip)
-			x86_raise_error(cpu, X86_GP, 0);
-	} else if (rip > cpu->st.seg[CPU_CS].limit) {
-		x86_raise_error(cpu, X86_GP, 0);
-	}
-}
-
 static bool is_alive(const struct interp_code *c,
 		     const struct interp_block *block)
 {
@@ -240,8 +180,8 @@ static const struct interp_block *find_by_gpa(struct interp_vcpu *v)
 	const uint8_t *code;
 	gpa_t gpa;
 
-	check_rip(cpu);
-	code = x86_fetch_ptr(cpu, code_lin(cpu, cpu->rip), &gpa);
+	x86_check_rip(cpu);
+	code = x86_fetch_ptr(cpu, x86_code_lin(cpu, cpu->rip), &gpa);
 	if (X86_UNLIKELY(!code))
 		return interp_block_single(v);
 	block = *find_slot(&v->blocks, gpa);

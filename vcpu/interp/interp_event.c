@@ -6,6 +6,7 @@
 #include "vcpu/interp/interp_int.h"
 #include "vcpu/x86/entry.h"
 #include "vcpu/x86/exception.h"
+#include "vcpu/x86/step.h"
 
 #define APIC_BASE_BSP (1ull << 8) /* SDM 3A §10.4.4 */
 
@@ -51,14 +52,6 @@ static void take_sipi(struct interp_vcpu *v)
 	x86_update_mode(&v->cpu);
 }
 
-static bool may_interrupt(const struct interp_vcpu *v)
-{
-	const struct cpu_events *ev = &v->cpu.st.events;
-
-	return v->cpu.rflags & X86_FL_IF && !ev->shadow_sti &&
-	       !ev->shadow_mov_ss;
-}
-
 static void take_nmi(struct interp_vcpu *v)
 {
 	struct cpu_events *ev = &v->cpu.st.events;
@@ -73,7 +66,7 @@ static void take_interrupt(struct interp_vcpu *v)
 {
 	int vector;
 
-	if (!may_interrupt(v) || lapic_pending(v->lapic) < 0)
+	if (!x86_may_interrupt(&v->cpu) || lapic_pending(v->lapic) < 0)
 		return;
 	vector = lapic_ack(v->lapic);
 	if (vector >= 0)
@@ -90,7 +83,7 @@ static void sleep_if_idle(struct interp_vcpu *v)
 	if (v->cpu.st.mp_state == CPU_MP_RUNNABLE) {
 		if (seen & INTERP_NMI && !v->cpu.st.events.nmi_masked)
 			return;
-		if (seen & LAPIC_ATTENTION && may_interrupt(v))
+		if (seen & LAPIC_ATTENTION && x86_may_interrupt(&v->cpu))
 			return;
 	}
 	interp_vcpu_sleep(v, seen);

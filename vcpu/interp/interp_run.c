@@ -12,76 +12,25 @@
  */
 #include "vcpu/interp/interp_int.h"
 #include "vcpu/x86/exception.h"
+#include "vcpu/x86/step.h"
 
 #define BLOCKS_PER_LOOK 512 /* at the clock: some 10 us */
-
-#define DR7_ENABLED 0xffull /* L0 to G3: SDM 3B §17.2.4 */
-#define DR6_BS	    (1ull << 14)
-
-static void run_block(struct x86_cpu *cpu, const struct interp_block *block)
-{
-	const struct x86_insn *in = block->insn;
-
-	cpu->reg[X86_REG_IP] = cpu->rip;
-	for (;;) {
-		cpu->cur = in;
-		in->fn(cpu, in);
-		if (in->flags & X86_F_END)
-			break;
-		in++;
-	}
-	cpu->cur = NULL;
-}
 
 static void run(struct interp_vcpu *v, const struct interp_block *block)
 {
 	if (v->vtime)
 		interp_count_block(v, block);
 	else
-		run_block(&v->cpu, block);
-}
-
-/* Bits of DR6 for the instruction breakpoints at the current address. */
-static uint64_t hit_breakpoints(const struct x86_cpu *cpu)
-{
-	uint64_t lin = cpu->seg_base[CPU_CS] + cpu->rip, bits = 0;
-	uint64_t dr7 = cpu->st.dr[7];
-	unsigned int i;
-
-	if (cpu->rflags & X86_FL_RF)
-		return 0;
-	for (i = 0; i < 4; i++)
-		if (dr7 >> (2 * i) & 3 && !(dr7 >> (16 + 4 * i) & 3) &&
-		    cpu->st.dr[i] == lin)
-			bits |= 1ull << i;
-	return bits;
+		x86_run_insns(&v->cpu, block->insn);
 }
 
 /* One instruction, with all that debugging wants. */
 static void run_one(struct interp_vcpu *v)
 {
-	struct x86_cpu *cpu = &v->cpu;
-	bool step = cpu->rflags & X86_FL_TF;
-	uint64_t dr6 = hit_breakpoints(cpu);
+	bool trap = x86_step_begin(&v->cpu);
 
-	if (dr6)
-		x86_trap_debug(cpu, dr6);
-	/* Before it runs: it may begin a shadow of its own. */
-	cpu->st.events.shadow_sti = false;
-	cpu->st.events.shadow_mov_ss = false;
-	cpu->rflags &= ~X86_FL_RF;
 	run(v, interp_block_single(v));
-
-	dr6 = cpu->pending_dr6 | (step ? DR6_BS : 0);
-	cpu->pending_dr6 = 0;
-	if (dr6)
-		x86_trap_debug(cpu, dr6);
-}
-
-static bool one_at_a_time(const struct x86_cpu *cpu)
-{
-	return cpu->rflags & X86_FL_TF || cpu->st.dr[7] & DR7_ENABLED ||
-	       cpu->st.events.shadow_sti || cpu->st.events.shadow_mov_ss;
+	x86_step_end(&v->cpu, trap);
 }
 
 /* Is there anything that interp_attend() could do something about now? */
@@ -95,9 +44,7 @@ static bool needs_attention(const struct interp_vcpu *v)
 		return cpu->halted || cpu->st.mp_state != CPU_MP_RUNNABLE;
 	/* An interrupt that has to wait asks in vain: let the guest go on. */
 	return asked != LAPIC_ATTENTION || cpu->halted ||
-	       cpu->st.mp_state != CPU_MP_RUNNABLE ||
-	       (cpu->rflags & X86_FL_IF && !cpu->st.events.shadow_sti &&
-		!cpu->st.events.shadow_mov_ss);
+	       cpu->st.mp_state != CPU_MP_RUNNABLE || x86_may_interrupt(cpu);
 }
 
 static void look_at_clock(struct interp_vcpu *v)
@@ -117,10 +64,10 @@ static bool turn(struct interp_vcpu *v, enum vcpu_exit *why)
 		return interp_attend(v, why);
 	if (X86_UNLIKELY(v->budget-- == 0))
 		look_at_clock(v);
-	if (X86_UNLIKELY(one_at_a_time(cpu)))
+	if (X86_UNLIKELY(x86_one_at_a_time(cpu)))
 		run_one(v);
 	else
-		run_block(cpu, interp_block_find(v));
+		x86_run_insns(cpu, interp_block_find(v)->insn);
 	return false;
 }
 
@@ -130,7 +77,7 @@ static bool counted_turn(struct interp_vcpu *v, enum vcpu_exit *why)
 	interp_count_look(v);
 	if (X86_UNLIKELY(needs_attention(v)))
 		return interp_attend(v, why);
-	if (X86_UNLIKELY(one_at_a_time(&v->cpu)))
+	if (X86_UNLIKELY(x86_one_at_a_time(&v->cpu)))
 		run_one(v);
 	else
 		interp_count_block(v, interp_count_find(v));

@@ -5,6 +5,7 @@
  */
 #include "vcpu/x86/mem.h"
 
+#include "memory/bus.h"
 #include "memory/ram.h"
 #include "vcpu/x86/mmu.h"
 
@@ -357,6 +358,17 @@ bool x86_cas_split(struct x86_cpu *cpu, uint64_t lin, uint64_t old,
 	if (cpu->env->resume_others)
 		cpu->env->resume_others(cpu);
 	return same;
+}
+
+uint64_t x86_bus_read(struct x86_cpu *cpu, gpa_t gpa, unsigned int len)
+{
+	return bus_read(cpu->bus, BUS_MMIO, gpa, len);
+}
+
+void x86_bus_write(struct x86_cpu *cpu, gpa_t gpa, unsigned int len,
+		   uint64_t val)
+{
+	bus_write(cpu->bus, BUS_MMIO, gpa, len, val);
 }
 
 /* Generations are the low bits of tags: 0 is no entry. */

@@ -68,6 +68,11 @@ void x86_probe_write(struct x86_cpu *cpu, uint64_t lin, unsigned int len);
 void x86_tlb_flush(struct x86_cpu *cpu);
 void x86_tlb_flush_page(struct x86_cpu *cpu, uint64_t lin);
 
+/* x86_env_ops.mmio_read and mmio_write where all that is not RAM is the bus. */
+uint64_t x86_bus_read(struct x86_cpu *cpu, gpa_t gpa, unsigned int len);
+void x86_bus_write(struct x86_cpu *cpu, gpa_t gpa, unsigned int len,
+		   uint64_t val);
+
 /*
  * Where to fetch code at linear address @lin: the host address of that byte,
  * *gpa of it. Raises #PF (instruction fetch). NULL: not RAM; code there
