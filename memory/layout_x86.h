@@ -51,6 +51,7 @@ typedef uint64_t gpa_t;
 #define LAYOUT_LAPIC	    0xfee00000ull
 #define LAYOUT_KVM_TSS	    0xfffbd000ull /* Intel real mode needs 3 pages */
 #define LAYOUT_KVM_IDMAP    0xfffbc000ull
+#define LAYOUT_KVM_GATE	    0xfffb0000ull /* 5 pages, see kvm_gate.h */
 
 /* Ports */
 #define LAYOUT_PORT_PIC0       0x20

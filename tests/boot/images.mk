@@ -87,6 +87,9 @@ $(GUEST)/root.img: tests/boot/mk-disk.sh tests/boot/root-init \
 boot_tests := tests/boot/interp.sh tests/boot/net.sh tests/boot/i386.sh \
 	tests/boot/balloon.sh tests/boot/vsock.sh
 
+# Where KVM has no hardware behind it
+boot_tests += tests/boot/assist.sh
+
 # ONLY=pattern runs some of its parts only.
 check-boot: $(O)/minivmm boot-images
 	$(Q)MINIVMM=$(O)/minivmm GUEST=$(GUEST) TEST_TIMEOUT=1800 \

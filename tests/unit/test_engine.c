@@ -513,6 +513,103 @@ static void interrupt_survives_the_mask_behind_it(void **state)
 }
 
 /*
+ * A KVM without VMX or SVM cannot emulate POPCNT (F3 0F B8 C3: popcnt ax, bx):
+ * from there on all runs without it, and nothing may be different.
+ */
+static void dirty_log_has_what_is_written_behind_a_gap(void **state)
+{
+	/* popcnt; mov [0x5000], al; out 0x80, al; jmp $ */
+	static const uint8_t code[] = { 0xf3, 0x0f, 0xb8, 0xc3, 0xa2, 0x00,
+					0x50, 0xe6, 0x80, 0xeb, 0xfe };
+	struct vm *vm = vm_or_skip(state);
+	uint64_t map[8];
+
+	load(vm, code, sizeof(code));
+	assert_int_equal(ram_dirty_start(vm->ram), 0);
+	assert_int_equal(run(vm), VCPU_EXIT_KICKED);
+	assert_int_equal(vm->port.writes, 1);
+	assert_int_equal(ram_dirty_fetch(vm->ram, 0, map), 0);
+	assert_true(map[0] & 1 << 5);
+	assert_false(map[0] & 1 << 6);
+	ram_dirty_stop(vm->ram);
+}
+
+static void state_behind_a_gap_is_read_and_replaced(void **state)
+{
+	/* popcnt; next: inc ax; out 0x80, ax; jmp next */
+	static const uint8_t code[] = { 0xf3, 0x0f, 0xb8, 0xc3, 0x40,
+					0xe7, 0x80, 0xeb, 0xfb };
+	struct vm *vm = vm_or_skip(state);
+
+	load(vm, code, sizeof(code));
+	vm->st.gpr[CPU_RBX] = 0x0f0f;
+	vm->st.gpr[CPU_RSI] = 0x1234;
+	vm->st.xsave[160] = 0x5a; /* XMM0 */
+	vm->st.xsave[512] |= 3;
+	assert_int_equal(vm->ops->set_state(vm->vcpu, &vm->st), 0);
+	assert_int_equal(run(vm), VCPU_EXIT_KICKED);
+	assert_int_equal(vm->port.val, 9);
+	assert_int_equal(vm->ops->get_state(vm->vcpu, &vm->st), 0);
+	assert_int_equal(vm->st.gpr[CPU_RAX] & 0xffff, 9);
+	assert_int_equal(vm->st.gpr[CPU_RSI], 0x1234);
+	assert_int_equal(vm->st.xsave[160], 0x5a);
+	assert_int_equal(vm->st.rip, CODE + 7);
+	assert_int_equal(vm->st.mp_state, CPU_MP_RUNNABLE);
+
+	vm->st.gpr[CPU_RAX] = 0x100;
+	assert_int_equal(vm->ops->set_state(vm->vcpu, &vm->st), 0);
+	assert_int_equal(run(vm), VCPU_EXIT_KICKED);
+	assert_int_equal(vm->port.val, 0x101);
+}
+
+static void *pulse_soon(void *arg)
+{
+	const struct timespec soon = { 0, 20000000 };
+	struct vm *vm = arg;
+
+	nanosleep(&soon, NULL);
+	irq_pulse(irqchip_line(vm->chip, 30));
+	return NULL;
+}
+
+static void interrupt_wakes_a_cpu_that_halted_behind_a_gap(void **state)
+{
+	/* popcnt; sti; next: hlt; jmp next */
+	static const uint8_t code[] = { 0xf3, 0x0f, 0xb8, 0xc3,
+					0xfb, 0xf4, 0xeb, 0xfd };
+	/* out 0x80, al; jmp $ */
+	static const uint8_t handler[] = { 0xe6, 0x80, 0xeb, 0xfe };
+	const uint32_t svr = 0x1ff, vector = CODE + 0x100;
+	struct vm *vm = vm_or_skip(state);
+	pthread_t t;
+
+	load(vm, code, sizeof(code));
+	ram_write(vm->ram, CODE + 0x100, handler, sizeof(handler));
+	ram_write(vm->ram, 0x77 * 4, &vector, sizeof(vector));
+	memcpy(vm->st.lapic + 0xf0, &svr, sizeof(svr));
+	assert_int_equal(vm->ops->set_state(vm->vcpu, &vm->st), 0);
+	write_ioapic(vm, 0x10 + 2 * 30 + 1, 0);
+	write_ioapic(vm, 0x10 + 2 * 30, 0x77);
+	pthread_create(&t, NULL, pulse_soon, vm);
+	assert_int_equal(run(vm), VCPU_EXIT_KICKED);
+	pthread_join(t, NULL);
+	assert_int_equal(vm->port.writes, 1);
+}
+
+static void kick_ends_an_endless_loop_behind_a_gap(void **state)
+{
+	/* popcnt; jmp $ */
+	static const uint8_t code[] = { 0xf3, 0x0f, 0xb8, 0xc3, 0xeb, 0xfe };
+	struct vm *vm = vm_or_skip(state);
+	pthread_t t;
+
+	load(vm, code, sizeof(code));
+	pthread_create(&t, NULL, kick_soon, vm);
+	assert_int_equal(run(vm), VCPU_EXIT_KICKED);
+	pthread_join(t, NULL);
+}
+
+/*
  * A loop that counts to 1000 and tells the port at every hundredth, begun on
  * one engine and ended on another.
  */
@@ -608,22 +705,28 @@ static void interrupts_arrive_when_the_host_has_no_eventfds(void **state)
 	{                                                             \
 		engine ": " #f, f, set_up, tear_down, (char *)engine, \
 	}
-#define EVERY_TEST(engine)                                                   \
-	ENGINE_TEST(state_round_trips, engine),                              \
-		ENGINE_TEST(output_reaches_the_bus_and_a_kick_ends_the_run,  \
-			    engine),                                         \
-		ENGINE_TEST(input_comes_from_the_bus, engine),               \
-		ENGINE_TEST(string_output_writes_every_byte, engine),        \
-		ENGINE_TEST(kick_before_the_run_ends_it_at_once, engine),    \
-		ENGINE_TEST(kick_from_another_thread_ends_an_endless_loop,   \
-			    engine),                                         \
-		ENGINE_TEST(kick_wakes_a_halted_cpu, engine),                \
-		ENGINE_TEST(triple_fault_is_a_shutdown, engine),             \
-		ENGINE_TEST(dirty_log_has_the_page_the_guest_wrote, engine), \
-		ENGINE_TEST(doorbell_rings_without_an_exit, engine),         \
-		ENGINE_TEST(interrupt_line_reaches_the_local_apic, engine),  \
-		ENGINE_TEST(interrupt_survives_the_mask_behind_it, engine),  \
-		ENGINE_TEST(interrupts_arrive_when_the_host_has_no_eventfds, \
+#define EVERY_TEST(engine)                                                    \
+	ENGINE_TEST(state_round_trips, engine),                               \
+		ENGINE_TEST(output_reaches_the_bus_and_a_kick_ends_the_run,   \
+			    engine),                                          \
+		ENGINE_TEST(input_comes_from_the_bus, engine),                \
+		ENGINE_TEST(string_output_writes_every_byte, engine),         \
+		ENGINE_TEST(kick_before_the_run_ends_it_at_once, engine),     \
+		ENGINE_TEST(kick_from_another_thread_ends_an_endless_loop,    \
+			    engine),                                          \
+		ENGINE_TEST(kick_wakes_a_halted_cpu, engine),                 \
+		ENGINE_TEST(triple_fault_is_a_shutdown, engine),              \
+		ENGINE_TEST(dirty_log_has_the_page_the_guest_wrote, engine),  \
+		ENGINE_TEST(doorbell_rings_without_an_exit, engine),          \
+		ENGINE_TEST(interrupt_line_reaches_the_local_apic, engine),   \
+		ENGINE_TEST(interrupt_survives_the_mask_behind_it, engine),   \
+		ENGINE_TEST(dirty_log_has_what_is_written_behind_a_gap,       \
+			    engine),                                          \
+		ENGINE_TEST(state_behind_a_gap_is_read_and_replaced, engine), \
+		ENGINE_TEST(interrupt_wakes_a_cpu_that_halted_behind_a_gap,   \
+			    engine),                                          \
+		ENGINE_TEST(kick_ends_an_endless_loop_behind_a_gap, engine),  \
+		ENGINE_TEST(interrupts_arrive_when_the_host_has_no_eventfds,  \
 			    engine)
 
 static const struct CMUnitTest tests[] = {

@@ -241,6 +241,7 @@ static void destroy(struct engine *e)
 	k = container_of(e, struct kvm_engine, engine);
 	bus_set_listener(k->bus, NULL);
 	kvm_irq_fini(k);
+	kvm_gate_close(k);
 	kvm_mem_fini(k);
 	kvm_cpuid_fini(k);
 	fd_close(&k->vm_fd);
@@ -292,6 +293,7 @@ static int create(struct engine **out, const struct engine_params *p)
 	k->bus = p->bus;
 	k->chip = p->chip;
 	k->nr_cpus = p->nr_cpus;
+	pthread_mutex_init(&k->gate_lock, NULL);
 	for (i = 0; i < ARRAY_SIZE(k->routes); i++)
 		k->routes[i].fd = -1;
 

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "vcpu/kvm/kvm_soft.h"
 
 #define ENTRIES_MAX 256
 
@@ -21,8 +22,10 @@ enum cpuid_leaf {
 	LEAF_FEATURES = 0x1,
 	LEAF_CACHE_INTEL = 0x4,
 	LEAF_TOPOLOGY = 0xb,
+	LEAF_XSAVE = 0xd,
 	LEAF_TOPOLOGY_V2 = 0x1f,
 	LEAF_KVM_SIGNATURE = 0x40000000,
+	LEAF_KVM_FEATURES = 0x40000001,
 	LEAF_KVM_TIMING = 0x40000010,
 	LEAF_AMD_FEATURES = 0x80000001,
 	LEAF_POWER = 0x80000007,
@@ -159,6 +162,31 @@ static void add_levels(struct kvm_engine *k, uint32_t leaf)
 		find_or_add(k->cpuid, leaf, 1);
 }
 
+/*
+ * A guest that will go on without KVM (kvm_soft.h) must not count on KVM at
+ * its instructions, nor use registers that vcpu/x86 has not. Of leaves 1 and 7
+ * such hosts show their own whatever is said here.
+ */
+static void limit_to_soft(struct kvm_engine *k)
+{
+	struct kvm_cpuid_entry2 *e;
+	uint32_t i;
+
+	e = find(k->cpuid, LEAF_KVM_FEATURES, 0);
+	if (e)
+		e->eax &= KVM_SOFT_FEATURES;
+	for (i = 0; i < 64; i++) {
+		e = find(k->cpuid, LEAF_XSAVE, i);
+		if (e)
+			e->eax = e->ebx = e->ecx = e->edx = 0;
+	}
+	e = find(k->cpuid, LEAF_XSAVE, 0);
+	if (e) {
+		e->eax = 3; /* x87, SSE */
+		e->ebx = e->ecx = 576;
+	}
+}
+
 int kvm_cpuid_init(struct kvm_engine *k)
 {
 	int ret;
@@ -186,6 +214,8 @@ int kvm_cpuid_init(struct kvm_engine *k)
 	add_levels(k, LEAF_TOPOLOGY);
 	add_levels(k, LEAF_TOPOLOGY_V2);
 	add_timing(k);
+	if (kvm_host_emulates())
+		limit_to_soft(k);
 	return 0;
 }
 

@@ -8,7 +8,8 @@
  *   kvm_cpuid.c  what the guest's CPUID says
  *   kvm_vcpu.c   one vCPU: create, run, kick
  *   kvm_exit.c   exits that are errors, in words
- *   kvm_assist.c instructions that KVM cannot emulate
+ *   kvm_assist.c an instruction that KVM cannot emulate
+ *   kvm_soft.c   ... and all of them; kvm_soft_env.c, kvm_block.c, kvm_gate.c
  *   kvm_state.c  struct cpu_state to and from KVM
  */
 #ifndef MINIVMM_VCPU_KVM_KVM_INT_H
@@ -20,12 +21,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "memory/bus.h"
 #include "memory/irq.h"
 #include "memory/layout_x86.h"
 #include "memory/ram.h"
 #include "vcpu/engine.h"
+#include "vcpu/kvm/kvm_gate.h"
 
 struct kvm_assist;
 struct kvm_vcpu;
@@ -56,7 +59,11 @@ struct kvm_engine {
 	atomic_bool said_route;
 
 	atomic_bool extint; /* the PIC asks for the first CPU */
-	struct kvm_vcpu *_Atomic first;
+	struct kvm_vcpu *_Atomic vcpu[LAYOUT_CPUS_MAX];
+
+	atomic_bool soft;	   /* all instructions run in kvm_soft.c */
+	pthread_mutex_t gate_lock; /* gate_pages, and who sets soft */
+	void *gate_pages;
 
 	struct kvm_cpuid2 *cpuid; /* template, without the per-CPU numbers */
 	uint32_t tsc_khz;
@@ -68,6 +75,10 @@ struct kvm_vcpu {
 	struct kvm_run *run;
 	_Atomic pid_t tid;	   /* of the thread in run(), 0 before */
 	struct kvm_assist *assist; /* NULL until it is needed */
+	struct kvm_gate gate;
+	atomic_uint attention; /* kicked, for instructions that run here */
+	timer_t patience;      /* with the emulator of this host */
+	bool has_patience;
 };
 
 /* ioctl(2) that returns -errno. */
@@ -116,10 +127,19 @@ int kvm_exit_report(struct kvm_vcpu *v);
  * none that vcpu/x86 knows either. vCPU thread.
  */
 int kvm_assist_step(struct kvm_vcpu *v);
+/* The guest keeps KVM's emulator busy: take it over, if its state allows. */
+void kvm_assist_all(struct kvm_vcpu *v);
 void kvm_assist_destroy(struct kvm_assist *a);
 
 /* kvm_state.c: engine_ops members */
 int kvm_state_get(struct vcpu *v, struct cpu_state *st);
 int kvm_state_set(struct vcpu *v, const struct cpu_state *st);
+/* What KVM has, wherever the vCPU's instructions run. */
+int kvm_state_read(struct vcpu *v, struct cpu_state *st);
+/*
+ * All but the local APIC, the clocks and KVM's own MSRs, which go on meanwhile
+ * and would lose what came since they were read.
+ */
+int kvm_state_set_core(struct vcpu *v, const struct cpu_state *st);
 
 #endif

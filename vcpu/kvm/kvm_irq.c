@@ -134,7 +134,7 @@ static void extint(struct irq_sink *s, bool asserted)
 	struct kvm_vcpu *first;
 
 	atomic_store(&k->extint, asserted);
-	first = atomic_load(&k->first);
+	first = atomic_load(&k->vcpu[0]);
 	if (asserted && first)
 		kvm_vcpu_kick(&first->vcpu);
 }

@@ -14,6 +14,7 @@
 
 #include "base/checked.h"
 #include "base/log.h"
+#include "vcpu/kvm/kvm_soft.h"
 #include "vcpu/state.h"
 
 /* SDM 4 chapter 2; the KVM_ ones: Linux virt/kvm/x86/msr.rst */
@@ -32,10 +33,11 @@ static const struct {
 	{ 0x277, offsetof(struct cpu_msrs, pat) },
 	{ 0x1a0, offsetof(struct cpu_msrs, misc_enable) },
 	{ 0x2ff, offsetof(struct cpu_msrs, mtrr_def_type) },
-	{ 0x3b, offsetof(struct cpu_msrs, tsc_adjust) },
-	{ 0x10, offsetof(struct cpu_msrs, tsc) },
 	{ 0x48, offsetof(struct cpu_msrs, spec_ctrl) },
 	{ 0xc0000103, offsetof(struct cpu_msrs, tsc_aux) },
+	/* NR_CORE_MSRS end here: the others belong to clocks and KVM. */
+	{ 0x3b, offsetof(struct cpu_msrs, tsc_adjust) },
+	{ 0x10, offsetof(struct cpu_msrs, tsc) },
 	{ MSR_KVM_WALL_CLOCK_NEW, offsetof(struct cpu_msrs, kvm_wall_clock) },
 	{ MSR_KVM_SYSTEM_TIME_NEW, offsetof(struct cpu_msrs, kvm_system_time) },
 	{ MSR_KVM_ASYNC_PF_INT, offsetof(struct cpu_msrs, kvm_async_pf_int) },
@@ -46,6 +48,8 @@ static const struct {
 	/* After the local APIC: it arms the timer. */
 	{ 0x6e0, offsetof(struct cpu_msrs, tsc_deadline) },
 };
+
+#define NR_CORE_MSRS 13
 
 static int vcpu_fd(struct vcpu *v)
 {
@@ -58,10 +62,12 @@ static uint64_t *msr_slot(struct cpu_msrs *m, size_t i)
 }
 
 /*
- * KVM stops at the first MSR that this host does not have: skip it and go on
- * with the rest. An MSR that is skipped keeps its value in @m.
+ * The first @nr of them. KVM stops at the first MSR that this host does not
+ * have: skip it and go on with the rest. An MSR that is skipped keeps its
+ * value in @m.
  */
-static int transfer_msrs(int fd, unsigned long request, struct cpu_msrs *m)
+static int transfer_msrs(int fd, unsigned long request, struct cpu_msrs *m,
+			 size_t nr)
 {
 	_Alignas(struct kvm_msrs) char
 		buf[sizeof(struct kvm_msrs) +
@@ -70,8 +76,8 @@ static int transfer_msrs(int fd, unsigned long request, struct cpu_msrs *m)
 	size_t first = 0, i, n;
 	int done;
 
-	while (first < ARRAY_SIZE(msrs)) {
-		n = ARRAY_SIZE(msrs) - first;
+	while (first < nr) {
+		n = nr - first;
 		*list = (struct kvm_msrs){ .nmsrs = (uint32_t)n };
 		for (i = 0; i < n; i++)
 			list->entries[i] = (struct kvm_msr_entry){
@@ -336,7 +342,7 @@ static int report(struct vcpu *v, const char *what, int err)
 	return err;
 }
 
-int kvm_state_get(struct vcpu *v, struct cpu_state *st)
+int kvm_state_read(struct vcpu *v, struct cpu_state *st)
 {
 	struct kvm_lapic_state lapic = { 0 };
 	struct kvm_vcpu_events events = { 0 };
@@ -361,7 +367,8 @@ int kvm_state_get(struct vcpu *v, struct cpu_state *st)
 	if (!err)
 		err = kvm_ioctl(fd, KVM_GET_VCPU_EVENTS, &events);
 	if (!err)
-		err = transfer_msrs(fd, KVM_GET_MSRS, &st->msr);
+		err = transfer_msrs(fd, KVM_GET_MSRS, &st->msr,
+				    ARRAY_SIZE(msrs));
 	if (err)
 		return report(v, "reading the state", err);
 
@@ -372,17 +379,20 @@ int kvm_state_get(struct vcpu *v, struct cpu_state *st)
 	return 0;
 }
 
-int kvm_state_set(struct vcpu *v, const struct cpu_state *st)
+int kvm_state_get(struct vcpu *v, struct cpu_state *st)
 {
-	const struct kvm_vcpu_events events = events_to_kvm(&st->events);
+	int err = kvm_soft_give_back(container_of(v, struct kvm_vcpu, vcpu));
+
+	return err ? err : kvm_state_read(v, st);
+}
+
+/* Registers, and before them what their meaning depends on. */
+static int set_registers(int fd, const struct cpu_state *st)
+{
 	const struct kvm_sregs sregs = sregs_to_kvm(st);
 	const struct kvm_regs regs = regs_to_kvm(st);
-	struct cpu_msrs msr = st->msr;
-	struct kvm_lapic_state lapic = { 0 };
-	int fd = vcpu_fd(v);
 	int err;
 
-	memcpy(lapic.regs, st->lapic, sizeof(lapic.regs));
 	err = kvm_ioctl(fd, KVM_SET_SREGS, &sregs);
 	if (!err)
 		err = kvm_ioctl(fd, KVM_SET_REGS, &regs);
@@ -390,13 +400,49 @@ int kvm_state_set(struct vcpu *v, const struct cpu_state *st)
 		err = set_xstate(fd, st);
 	if (!err)
 		err = set_debug(fd, st->dr);
+	return err;
+}
+
+static int set_events(int fd, const struct cpu_state *st, uint32_t keep)
+{
+	struct kvm_vcpu_events events = events_to_kvm(&st->events);
+	int err;
+
+	events.flags &= ~keep;
+	err = set_mp_state(fd, st->mp_state);
+	return err ? err : kvm_ioctl(fd, KVM_SET_VCPU_EVENTS, &events);
+}
+
+int kvm_state_set(struct vcpu *v, const struct cpu_state *st)
+{
+	struct cpu_msrs msr = st->msr;
+	struct kvm_lapic_state lapic = { 0 };
+	int fd = vcpu_fd(v);
+	int err;
+
+	memcpy(lapic.regs, st->lapic, sizeof(lapic.regs));
+	err = kvm_soft_give_back(container_of(v, struct kvm_vcpu, vcpu));
+	if (!err)
+		err = set_registers(fd, st);
 	if (!err)
 		err = kvm_ioctl(fd, KVM_SET_LAPIC, &lapic);
 	if (!err)
-		err = transfer_msrs(fd, KVM_SET_MSRS, &msr);
+		err = transfer_msrs(fd, KVM_SET_MSRS, &msr, ARRAY_SIZE(msrs));
 	if (!err)
-		err = set_mp_state(fd, st->mp_state);
+		err = set_events(fd, st, 0);
+	return report(v, "loading the state", err);
+}
+
+int kvm_state_set_core(struct vcpu *v, const struct cpu_state *st)
+{
+	struct cpu_msrs msr = st->msr;
+	int fd = vcpu_fd(v);
+	int err;
+
+	err = set_registers(fd, st);
 	if (!err)
-		err = kvm_ioctl(fd, KVM_SET_VCPU_EVENTS, &events);
+		err = transfer_msrs(fd, KVM_SET_MSRS, &msr, NR_CORE_MSRS);
+	if (!err)
+		err = set_events(fd, st, KVM_VCPUEVENT_VALID_NMI_PENDING);
 	return report(v, "loading the state", err);
 }

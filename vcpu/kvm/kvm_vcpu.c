@@ -21,6 +21,10 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "vcpu/irqchip/irqchip.h"
+#include "vcpu/kvm/kvm_soft.h"
+
+#define PATIENCE_NS 200000000 /* see start_patience() */
+#define AGAIN_NS    50000000
 
 static struct kvm_vcpu *of_vcpu(struct vcpu *v)
 {
@@ -46,6 +50,13 @@ int kvm_vcpu_install_kick(struct kvm_engine *k)
 	return sigaction(kick_signal(), &sa, NULL) < 0 ? -errno : 0;
 }
 
+static void stop_patience(struct kvm_vcpu *v)
+{
+	if (v->has_patience)
+		timer_delete(v->patience);
+	v->has_patience = false;
+}
+
 void kvm_vcpu_destroy(struct vcpu *vcpu)
 {
 	struct kvm_vcpu *v;
@@ -55,8 +66,9 @@ void kvm_vcpu_destroy(struct vcpu *vcpu)
 		return;
 	v = of_vcpu(vcpu);
 	k = kvm_engine_of(vcpu);
-	if (atomic_load(&k->first) == v)
-		atomic_store(&k->first, NULL);
+	if (atomic_load(&k->vcpu[vcpu->id]) == v)
+		atomic_store(&k->vcpu[vcpu->id], NULL);
+	stop_patience(v);
 	kvm_assist_destroy(v->assist);
 	if (v->run)
 		munmap(v->run, k->run_size);
@@ -99,8 +111,7 @@ int kvm_vcpu_create(struct engine *e, unsigned int id, struct vcpu **out)
 	if (err)
 		goto destroy_vcpu;
 
-	if (id == 0)
-		atomic_store(&k->first, v);
+	atomic_store(&k->vcpu[id], v);
 	*out = &v->vcpu;
 	return 0;
 
@@ -115,10 +126,49 @@ void kvm_vcpu_kick(struct vcpu *vcpu)
 	struct kvm_vcpu *v = of_vcpu(vcpu);
 	pid_t tid;
 
+	atomic_store(&v->attention, 1);
 	__atomic_store_n(&v->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
 	tid = atomic_load(&v->tid);
 	if (tid)
 		syscall(SYS_tgkill, getpid(), tid, kick_signal());
+}
+
+/*
+ * Where this host emulates guest kernels: how long a guest may keep the
+ * emulator busy before it goes on without it (kvm_soft.h). Tiny guests are
+ * done by then; a kernel's boot would take the better part of an hour. CPU
+ * time, so that a guest that sleeps is left alone; the signal is the kick's.
+ */
+static void start_patience(struct kvm_vcpu *v)
+{
+	/* Again and again: a signal outside KVM_RUN goes unnoticed. */
+	const struct itimerspec when = { .it_value.tv_nsec = PATIENCE_NS,
+					 .it_interval.tv_nsec = AGAIN_NS };
+	struct sigevent how = {
+		.sigev_notify = SIGEV_THREAD_ID,
+		.sigev_signo = kick_signal(),
+	};
+
+	how._sigev_un._tid = atomic_load(&v->tid);
+	if (v->vcpu.id || !kvm_host_emulates() ||
+	    timer_create(CLOCK_THREAD_CPUTIME_ID, &how, &v->patience) < 0)
+		return;
+	v->has_patience = true;
+	timer_settime(v->patience, 0, &when, NULL);
+}
+
+static void look_at_patience(struct kvm_vcpu *v)
+{
+	struct timespec used;
+
+	if (!v->has_patience)
+		return;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+	if (!used.tv_sec && used.tv_nsec < PATIENCE_NS)
+		return;
+	kvm_assist_all(v);
+	if (kvm_engine_of(&v->vcpu)->soft)
+		stop_patience(v);
 }
 
 /* First run on this thread: kicks find it, and reach it. */
@@ -131,6 +181,7 @@ static void adopt_thread(struct kvm_vcpu *v)
 	sigaddset(&set, kick_signal());
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 	atomic_store(&v->tid, tid);
+	start_patience(v);
 }
 
 /* An IN or OUT, or one iteration's worth of INS or OUTS. */
@@ -243,6 +294,7 @@ static int enter_guest(struct kvm_vcpu *v)
 		return err;
 	}
 	__atomic_store_n(&v->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
+	look_at_patience(v);
 	return 1;
 }
 
@@ -256,6 +308,8 @@ int kvm_vcpu_run(struct vcpu *vcpu, enum vcpu_exit *why)
 		adopt_thread(v);
 
 	do {
+		if (k->soft)
+			return kvm_soft_run(v, why);
 		if (vcpu->id == 0) {
 			ret = kvm_irq_inject_pic(k, v);
 			if (ret)

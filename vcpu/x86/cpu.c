@@ -11,6 +11,7 @@
 #include "vcpu/x86/flags.h"
 #include "vcpu/x86/fpu.h"
 #include "vcpu/x86/mem.h"
+#include "vcpu/x86/thunk.h"
 
 /* What CPUID leaf 0x80000008 says. */
 #define PHYS_BITS 40
@@ -160,6 +161,8 @@ void x86_cpu_store(struct x86_cpu *cpu, struct cpu_state *st)
 	memcpy(st->gpr, cpu->reg, sizeof(st->gpr));
 	st->rip = cpu->rip;
 	st->rflags = x86_get_rflags(cpu);
+	/* XSTATE_BV: all of x87 and SSE is in use, as far as anybody knows. */
+	st->xsave[X86_FXSAVE_SIZE] |= 3;
 	if (cpu->st.mp_state == CPU_MP_RUNNABLE && cpu->halted)
 		st->mp_state = CPU_MP_HALTED;
 }

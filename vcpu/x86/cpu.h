@@ -93,10 +93,15 @@ struct x86_cpu;
 #define X86_CR4_OSXSAVE 0x40000ull
 #define X86_CR4_SMEP	0x100000ull
 #define X86_CR4_SMAP	0x200000ull
-#define X86_EFER_SCE	0x1ull
-#define X86_EFER_LME	0x100ull
-#define X86_EFER_LMA	0x400ull
-#define X86_EFER_NXE	0x800ull
+/* What CPUID offers: no VME, SMAP, UMIP, PKE, LA57. */
+#define X86_CR4_KNOWN                                                         \
+	(X86_CR4_TSD | X86_CR4_DE | X86_CR4_PSE | X86_CR4_PAE | X86_CR4_MCE | \
+	 X86_CR4_PGE | X86_CR4_PCE | X86_CR4_OSFXSR | X86_CR4_OSXMM |         \
+	 X86_CR4_FSGS | X86_CR4_PCIDE | X86_CR4_OSXSAVE | X86_CR4_SMEP)
+#define X86_EFER_SCE 0x1ull
+#define X86_EFER_LME 0x100ull
+#define X86_EFER_LMA 0x400ull
+#define X86_EFER_NXE 0x800ull
 
 /* Exceptions (SDM 3A §6.3) */
 enum x86_vector {

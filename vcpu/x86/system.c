@@ -12,12 +12,6 @@
 	 X86_CR0_NE | X86_CR0_WP | X86_CR0_AM | X86_CR0_NW | X86_CR0_CD | \
 	 X86_CR0_PG)
 
-/* What CPUID offers: no VME, SMAP, UMIP, PKE, LA57. */
-#define CR4_ALL                                                               \
-	(X86_CR4_TSD | X86_CR4_DE | X86_CR4_PSE | X86_CR4_PAE | X86_CR4_MCE | \
-	 X86_CR4_PGE | X86_CR4_PCE | X86_CR4_OSFXSR | X86_CR4_OSXMM |         \
-	 X86_CR4_FSGS | X86_CR4_PCIDE | X86_CR4_OSXSAVE | X86_CR4_SMEP)
-
 #define CR3_NOFLUSH (1ull << 63)
 
 static void gp(struct x86_cpu *cpu)
@@ -76,7 +70,7 @@ static void set_cr4(struct x86_cpu *cpu, uint64_t v)
 {
 	uint64_t old = cpu->st.cr4;
 
-	if (v & ~CR4_ALL)
+	if (v & ~X86_CR4_KNOWN)
 		gp(cpu);
 	if (cpu->long_mode && !(v & X86_CR4_PAE))
 		gp(cpu);
