@@ -85,7 +85,7 @@ $(GUEST)/root.img: tests/boot/mk-disk.sh tests/boot/root-init \
 	$(call say,DISK,$@)$< $(GUEST)/rootfs.tar $(GUEST)/minivmm-exit $@
 
 boot_tests := tests/boot/interp.sh tests/boot/net.sh tests/boot/i386.sh \
-	tests/boot/balloon.sh tests/boot/vsock.sh
+	tests/boot/balloon.sh tests/boot/vsock.sh tests/boot/switch.sh
 
 # Where KVM has no hardware behind it
 boot_tests += tests/boot/assist.sh
