@@ -21,11 +21,21 @@ $(BENCH)/blk-ring: tests/bench/blk-ring.c $(GUEST_LIB) \
 	$(call say,GUEST,$<)mkdir -p $(@D) && $(CC) $(GUEST_CFLAGS) \
 	$(GUEST_LDFLAGS) -Wl,-T,tests/guest/lib/guest.lds -o $@ $< $(GUEST_LIB)
 
-.PHONY: bench bench-software
+$(BENCH)/switch-rate: tests/bench/switch-rate.c $(O)/libminivmm.a
+	$(call say,LINK,$@)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) \
+	$(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+.PHONY: bench bench-software bench-switch
 bench: $(O)/minivmm $(BENCH_PROGRAMS) $(BENCH_GUESTS)
 	$(Q)MINIVMM=$(O)/minivmm tests/bench/bench.sh $(BENCH)
+	$(Q)$(MAKE) $(quiet) --no-print-directory bench-switch
 	$(Q)$(MAKE) $(quiet) --no-print-directory bench-software
 #:   bench          start, memory, disk requests, engines, beside other programs
+
+# No guest: two threads are the ports.
+bench-switch: $(O)/minivmm $(BENCH)/switch-rate
+	$(Q)MINIVMM=$(O)/minivmm tests/bench/switch.sh $(BENCH)
+#:   bench-switch   the switch alone, beside Linux's bridge and QEMU's hub
 
 # Where Debian's images cannot be made, the rest is measured.
 bench-software: $(O)/minivmm $(BENCH_PROGRAMS) $(BENCH_GUESTS)
