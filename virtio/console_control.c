@@ -41,12 +41,12 @@ struct control {
 };
 
 /*
- * Rows first: the other way round than in the text of virtio 1.2, as Linux
- * has read it from its first version on.
+ * As virtio 1.2 has it, and Linux since 6.15 and its stable kernels of that
+ * time; older ones read the rows first.
  */
 struct resize {
-	le16 rows;
 	le16 columns;
+	le16 rows;
 };
 
 struct message {
@@ -66,7 +66,7 @@ static void append(struct message *m, const void *data, size_t len)
 static void make_message(struct message *m, const struct console_port *p,
 			 uint8_t owed)
 {
-	const struct resize size = { le16_put(p->rows), le16_put(p->columns) };
+	const struct resize size = { le16_put(p->columns), le16_put(p->rows) };
 	uint16_t event = PORT_ADD, value = 1;
 
 	m->len = sizeof(m->head);

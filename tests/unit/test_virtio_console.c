@@ -349,7 +349,7 @@ static void clients_that_come_and_go_are_told(void **state)
 	expect_silence(f);
 }
 
-static void sizes_are_told_rows_first(void **state)
+static void sizes_are_told(void **state)
 {
 	struct fixture *f = *state;
 
@@ -360,9 +360,9 @@ static void sizes_are_told_rows_first(void **state)
 	assert_int_equal(f->t.config_interrupts, 1);
 	tell(f, 0, PORT_READY, 1);
 	expect(f, 0, CONSOLE, 1);
-	expect_raw(f, 0, RESIZE, 1, "\x19\0\x50\0", 4);
+	expect_raw(f, 0, RESIZE, 1, "\x50\0\x19\0", 4);
 	chr_resize(&f->chr[0].chr, 300, 25);
-	expect_raw(f, 0, RESIZE, 1, "\x19\0\x2c\1", 4);
+	expect_raw(f, 0, RESIZE, 1, "\x2c\1\x19\0", 4);
 }
 
 static void a_port_has_no_size(void **state)
@@ -744,7 +744,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(a_driver_is_told_of_its_ports),
 	TEST(messages_wait_for_buffers),
 	TEST(clients_that_come_and_go_are_told),
-	TEST(sizes_are_told_rows_first),
+	TEST(sizes_are_told),
 	TEST(a_port_has_no_size),
 	TEST(output_reaches_the_stream_from_all_pieces),
 	TEST(a_full_stream_holds_the_queue),
