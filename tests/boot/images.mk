@@ -14,6 +14,8 @@ GUEST ?= $(if $(filter build%,$(O)),build,$(O))/guest
 GUEST_DRIVERS := virtio_mmio virtio_blk virtio_net virtio-rng \
 	virtio_balloon pvpanic-mmio
 
+GUEST_DRIVERS += virtio_console
+
 # The generic kernel has its file system as a module.
 GENERIC_DRIVERS := $(GUEST_DRIVERS) ext4
 
@@ -86,6 +88,9 @@ $(GUEST)/root.img: tests/boot/mk-disk.sh tests/boot/root-init \
 
 boot_tests := tests/boot/interp.sh tests/boot/net.sh tests/boot/i386.sh \
 	tests/boot/balloon.sh tests/boot/vsock.sh tests/boot/switch.sh
+
+# Consoles and ports
+boot_tests += tests/boot/console.sh
 
 # Where KVM has no hardware behind it
 boot_tests += tests/boot/assist.sh

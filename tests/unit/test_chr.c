@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pty.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -923,6 +924,25 @@ static void what_is_sent_waits_for_the_reader(void **state)
 	free(got);
 }
 
+static void a_stuck_terminal_does_not_hold_up_the_end(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t *all = make_pattern(BIG);
+	int master, slave;
+
+	/* Blocking, as a terminal that we are started on. */
+	assert_int_equal(openpty(&master, &slave, NULL, NULL, NULL), 0);
+	open_fds(f, -1, slave);
+	owner_sends(f, all, BIG);
+	usleep(50000);
+	assert_true(f->out_sent < BIG);
+	teardown(state);
+	*state = NULL;
+	close(master);
+	close(slave);
+	free(all);
+}
+
 static void without_descriptors_output_is_dropped(void **state)
 {
 	struct fixture *f = *state;
@@ -1029,6 +1049,7 @@ static const struct CMUnitTest tests[] = {
 	BOTH(a_port_in_use_is_refused),
 	BOTH(descriptors_are_read_and_written),
 	BOTH(what_is_sent_waits_for_the_reader),
+	BOTH(a_stuck_terminal_does_not_hold_up_the_end),
 	BOTH(without_descriptors_output_is_dropped),
 	BOTH(a_filter_sees_keys_behind_those_that_wait),
 	BOTH(sizes_are_told_when_they_change),
