@@ -370,17 +370,19 @@ static void more_ports_than_there_are_numbers_are_refused(void **state)
 
 struct fake_uplink {
 	struct net_backend base;
-	int sent;
-	int lost;
-	int answer; /* of send() */
-	uint32_t last_len;
-	uint8_t last_header[NET_HDR_LEN];
+	/* The switch's thread writes, the test's reads, or the other way. */
+	atomic_int sent;
+	atomic_int lost;
+	atomic_int answer; /* of send() */
+	atomic_uint last_len;
+	atomic_bool plain; /* the last header was */
 	int to_give;
 };
 
 static int fake_send(struct net_backend *b, unsigned int q,
 		     const struct iovec *iov, unsigned int nr)
 {
+	static const uint8_t plain[NET_HDR_LEN];
 	struct fake_uplink *u = container_of(b, struct fake_uplink, base);
 	uint32_t len = 0;
 
@@ -389,7 +391,7 @@ static int fake_send(struct net_backend *b, unsigned int q,
 		u->lost++;
 		return u->answer;
 	}
-	memcpy(u->last_header, iov[0].iov_base, NET_HDR_LEN);
+	u->plain = !memcmp(iov[0].iov_base, plain, NET_HDR_LEN);
 	for (unsigned int i = 0; i < nr; i++)
 		len += (uint32_t)iov[i].iov_len;
 	u->last_len = len;
@@ -423,7 +425,6 @@ static void an_uplink_gets_and_gives_frames_like_a_port(void **state)
 		.send = fake_send,
 		.recv = fake_recv,
 	};
-	static const uint8_t plain[NET_HDR_LEN];
 	struct fake_uplink u = { .base = { .ops = &ops }, .to_give = 8 };
 	struct switch_rig rig = { 0 };
 	struct switch_server_params p = { .uplink = &u.base };
@@ -441,7 +442,7 @@ static void an_uplink_gets_and_gives_frames_like_a_port(void **state)
 	assert_string_equal(st.name, "uplink");
 	assert_int_equal(u.sent, 1);
 	assert_int_equal(u.last_len, NET_HDR_LEN + 100);
-	assert_memory_equal(u.last_header, plain, NET_HDR_LEN);
+	assert_true(u.plain);
 	/* Four came in, before anybody was there to get them. */
 	assert_int_equal(le64_get(st.rx_frames), 4);
 	assert_int_equal(le64_get(st.tx_frames), 1);
