@@ -104,10 +104,10 @@ from_guest() {
 }
 
 both_at_once() {
-	vm_do "stream echo $host:2000 20 100000 & echo child=\$!"
+	vm_do "(stream echo $host:2000 20 100000; echo \"both=\$?\") &"
 	check "$io: both directions at once: from the host" \
 		"$stream" echo "hybrid:$socket:1000" 20 100000
-	check "... and from the guest" vm_do "wait $(vm_value child=)"
+	check "... and from the guest" vm_wait 'both=0'
 }
 
 # Who goes without a word, and who stays without one.
