@@ -100,3 +100,16 @@ check-boot: $(O)/minivmm boot-images
 	$(Q)MINIVMM=$(O)/minivmm GUEST=$(GUEST) TEST_TIMEOUT=1800 \
 	tests/tools/run-tests.sh $(boot_tests)
 #: check-boot     real kernels under the interpreter; ONLY=PATTERN: some parts
+
+# What writes to partitions, and looks at them on the host.
+$(GUEST)/verify: tests/boot/verify.c
+	$(call say,CC,$@)mkdir -p $(@D) && $(CC) -std=gnu11 -O2 $(WARN) -s \
+	-static -D_GNU_SOURCE -o $@ $<
+
+$(GUEST)/verify.gz: tests/boot/mk-initrd.sh tests/boot/verify-init \
+		$(GUEST)/verify $(GUEST)/minivmm-exit $(GUEST)/bzImage
+	$(call say,INITRD,$@)$< $(GUEST) tests/boot/verify-init $@ \
+	$(GUEST)/verify $(GUEST)/minivmm-exit virtio_mmio virtio_blk
+
+boot-images: $(GUEST)/verify.gz
+boot_tests += tests/boot/partitions.sh
