@@ -16,10 +16,11 @@ $(BENCH)/first_byte $(BENCH)/int_loop: $(BENCH)/%: tests/bench/%.S \
 	$(call say,GUEST,$<)mkdir -p $(@D) && $(CC) -I. $(GUEST_LDFLAGS) \
 	-Wl,-T,tests/bench/first_byte.lds -o $@ $<
 
-$(BENCH)/blk-ring: tests/bench/blk-ring.c $(GUEST_LIB) \
-		$(wildcard tests/guest/lib/*.h) tests/guest/lib/guest.lds
+$(BENCH)/blk-ring: tests/bench/blk-ring.c tests/bench/pvh_start.S \
+		$(GUEST_LIB) $(wildcard tests/guest/lib/*.h) tests/bench/pvh.lds
 	$(call say,GUEST,$<)mkdir -p $(@D) && $(CC) $(GUEST_CFLAGS) \
-	$(GUEST_LDFLAGS) -Wl,-T,tests/guest/lib/guest.lds -o $@ $< $(GUEST_LIB)
+	$(GUEST_LDFLAGS) -Wl,-T,tests/bench/pvh.lds -o $@ \
+	$(filter %.c %.S,$^)
 
 $(BENCH)/switch-rate: tests/bench/switch-rate.c $(O)/libminivmm.a
 	$(call say,LINK,$@)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) \

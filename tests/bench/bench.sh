@@ -22,7 +22,7 @@ trap 'rm -rf "$tmp" "$disk"' EXIT
 
 realtime=()
 chrt -f 1 true 2>/dev/null && realtime=(chrt -f 1)
-high=() disk_priority=()
+high=() disk_priority=() queues=1
 [ -z "$(nice -n -19 true 2>&1)" ] && high=(nice -n -19)
 
 row() {
@@ -116,8 +116,26 @@ guest() {
 
 	shift 3
 	timeout 30 "${disk_priority[@]}" "$dir/blk-run" "$count" "$mv" --accel kvm \
-		--memory 64M --kernel "$dir/blk-ring" --cmdline "$op $count" \
-		--disk "$disk$options" "$@" </dev/null 2>>"$tmp/err"
+		--memory 64M --kernel "$dir/blk-ring" \
+		--cmdline "$op $count $queues" \
+		--disk "$disk$options,queues=$queues" "$@" \
+		</dev/null 2>>"$tmp/err"
+}
+
+# qemu_guest OPERATION COUNT DRIVE-OPTIONS - the same by QEMU.
+qemu_guest() {
+	local op=$1 count=$2 options=$3
+
+	command -v qemu-system-x86_64 >/dev/null || return 0
+	timeout 30 "${disk_priority[@]}" "$dir/blk-run" "$count" \
+		qemu-system-x86_64 -accel kvm -cpu "host,-arch-capabilities" \
+		-M microvm -m 64 -nodefaults -no-user-config -display none \
+		-serial stdio -kernel "$dir/blk-ring" \
+		-append "$op $count $queues q" \
+		-global virtio-mmio.force-legacy=false \
+		-drive "id=d,file=$disk,format=raw,if=none,aio=io_uring$options" \
+		-device "virtio-blk-device,drive=d,num-queues=$queues" \
+		-device isa-debug-exit,iobase=0xf4 </dev/null 2>>"$tmp/err"
 }
 
 # plain OPERATION COUNT [direct] - the same without a VM.
@@ -147,13 +165,23 @@ disk_rows() {
 		"$(ratio "$rate" "$other")"
 }
 
+# qemu_row NAME OURS THEIRS
+qemu_row() {
+	local rate other
+
+	rate=$(median "$tmp/$2" 1)
+	other=$(median "$tmp/$3" 1)
+	row "$1" "$rate" "QEMU microvm, io_uring" "$other" \
+		"$(ratio "$rate" "$other")"
+}
+
 # bench_disk WHAT OPERATION COUNT [direct]
 bench_disk() {
 	local what=$1 op=$2 count=$3 direct=${4:-} options=${4:+,direct=on}
 
 	disk_priority=("${realtime[@]}")
 	[ "$op" = r ] || disk_priority=("${high[@]}")
-	rm -f "$tmp"/{uring,poll,fixed,plain}
+	rm -f "$tmp"/{uring,uring4,poll,fixed,plain,qemu,qemu4}
 	for ((i = 0; i < rounds; i++)); do
 		# shellcheck disable=SC2086 # nothing, or one word
 		plain "$op" "$count" $direct >>"$tmp/plain"
@@ -161,8 +189,17 @@ bench_disk() {
 		guest "$op" "$count" "$options" --io poll >>"$tmp/poll"
 		guest "$op" "$count" "$options" --io uring \
 			--fixed-buffers on >>"$tmp/fixed"
+		qemu_guest "$op" "$count" "${direct:+,cache.direct=on}" \
+			>>"$tmp/qemu"
+		queues=4
+		guest "$op" "$count" "$options" --io uring >>"$tmp/uring4"
+		qemu_guest "$op" "$count" "${direct:+,cache.direct=on}" \
+			>>"$tmp/qemu4"
+		queues=1
 	done
 	disk_rows "$what, thousand/s" uring
+	qemu_row "  1 queue" uring qemu
+	qemu_row "  4 queues" uring4 qemu4
 	disk_rows "  --fixed-buffers on" fixed
 	disk_rows "  --io poll" poll
 }

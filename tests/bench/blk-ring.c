@@ -2,11 +2,15 @@
 /*
  * blk-ring.c - a guest that drives the block ring as fast as it can.
  *
- * How it works. 32 requests of 4 KiB at random places are in flight; those
- * that have come back are sent again in one batch, with one doorbell when the
- * device asks for it (event index), and completions are polled for. The
- * command line is "OPERATION COUNT": r or w, and how many. "B" goes to the
- * serial line before the first and "E" after the last.
+ * How it works. 32 requests of 4 KiB at random places are in flight, spread
+ * over the queues; those that have come back are sent again in one batch, with
+ * one doorbell when the device asks for it (event index), and completions are
+ * polled for. The command line is "OPERATION COUNT QUEUES": r or w, how many,
+ * over 1 to 4 queues. "B" goes to the serial line before the first and "E"
+ * after the last.
+ *
+ * It starts by PVH (pvh_start.S), and finds the device of minivmm or that of
+ * QEMU's microvm board, where the command line ends in "q".
  *
  * All that runs in ring 3, which may use the ports: hosts without hardware
  * virtualization run ring 3 natively, and ring 0 two thousand times slower.
@@ -23,8 +27,16 @@
 
 #define DESC_INDIRECT 4
 
-/* The zero page of the Linux boot protocol */
-#define ZERO_PAGE_CMDLINE 0x228
+#define QUEUES_MAX 4
+#define F_MQ	   (1u << 12)
+
+/* struct hvm_start_info of PVH */
+#define START_INFO_CMDLINE 24
+
+/* QEMU's microvm board */
+#define MICROVM_BASE  0xfeb00000u
+#define MICROVM_STEP  0x200u
+#define MICROVM_SLOTS 24
 
 #define PTE_USER 4
 
@@ -37,32 +49,48 @@ struct request {
 	uint8_t status;
 } __attribute__((aligned(64)));
 
-static struct queue q;
+static struct queue queues[QUEUES_MAX];
 static struct request requests[DEPTH];
 static uint8_t data[DEPTH][BLOCK] __attribute__((aligned(4096)));
 
 static uintptr_t blk;
 static uint32_t operation;
 static uint32_t count;
+static uint32_t nr_queues;
+static bool is_microvm;
 static uint64_t blocks;
 static uint64_t place = 1;
+
+static uint32_t read_number(const char **s)
+{
+	uint32_t n = 0;
+
+	while (**s == ' ')
+		(*s)++;
+	for (; **s >= '0' && **s <= '9'; (*s)++)
+		n = n * 10 + (uint32_t)(**s - '0');
+	return n;
+}
 
 static void read_cmdline(void)
 {
 	const char *s = (const char *)(uintptr_t)(*(
-		const uint32_t *)(boot_info + ZERO_PAGE_CMDLINE));
+		const uint64_t *)(boot_info + START_INFO_CMDLINE));
 
 	operation = *s++ == 'w' ? BLK_OUT : BLK_IN;
+	count = read_number(&s);
+	nr_queues = read_number(&s);
 	while (*s == ' ')
 		s++;
-	for (; *s >= '0' && *s <= '9'; s++)
-		count = count * 10 + (uint32_t)(*s - '0');
-	expect(count > DEPTH, "a command line \"r|w COUNT\"");
+	is_microvm = *s == 'q';
+	expect(count > DEPTH && nr_queues && nr_queues <= QUEUES_MAX,
+	       "a command line \"r|w COUNT QUEUES\"");
 }
 
 static void fill(uint16_t i)
 {
 	struct request *r = &requests[i];
+	struct queue *q = &queues[i % nr_queues];
 	uint16_t in = operation == BLK_IN ? DESC_WRITE : 0;
 
 	r->header.type = operation;
@@ -70,27 +98,27 @@ static void fill(uint16_t i)
 	r->table[1] = (struct desc){ (uintptr_t)data[i], BLOCK,
 				     (uint16_t)(DESC_NEXT | in), 2 };
 	r->table[2] = (struct desc){ (uintptr_t)&r->status, 1, DESC_WRITE, 0 };
-	q.desc[i] = (struct desc){ (uintptr_t)r->table, sizeof(r->table),
-				   DESC_INDIRECT, 0 };
+	q->desc[i] = (struct desc){ (uintptr_t)r->table, sizeof(r->table),
+				    DESC_INDIRECT, 0 };
 }
 
 /* Into the ring, not yet visible. */
-static void queue_request(uint16_t i, uint16_t at)
+static void queue_request(struct queue *q, uint16_t i, uint16_t at)
 {
 	place = place * 6364136223846793005u + 1442695040888963407u;
 	requests[i].header.sector = (place >> 33) % blocks * (BLOCK / 512);
-	q.avail.ring[at % QUEUE_SIZE] = i;
+	q->avail.ring[at % QUEUE_SIZE] = i;
 }
 
 /* All up to @to become visible; virtio 1.2 §2.7.10 says when to notify. */
-static void publish(uint16_t from, uint16_t to)
+static void publish(struct queue *q, uint16_t from, uint16_t to)
 {
 	barrier();
-	*(volatile uint16_t *)&q.avail.idx = to;
+	*(volatile uint16_t *)&q->avail.idx = to;
 	asm volatile("mfence" : : : "memory");
-	if ((uint16_t)(to - *(volatile uint16_t *)&q.used.event - 1) <
+	if ((uint16_t)(to - *(volatile uint16_t *)&q->used.event - 1) <
 	    (uint16_t)(to - from))
-		mmio_write(blk + REG_QUEUE_NOTIFY, 0);
+		mmio_write(blk + REG_QUEUE_NOTIFY, (uint32_t)(q - queues));
 }
 
 /* guest_exit() of ring 3, which may not halt. */
@@ -101,36 +129,50 @@ static void leave(uint8_t status)
 		asm volatile("pause");
 }
 
+/* Take what has come back of @q and send as many again; how many came. */
+static uint32_t serve(struct queue *q, uint32_t *sent)
+{
+	uint16_t used = *(volatile uint16_t *)&q->used.idx, i;
+	uint16_t before = q->avail.idx, avail = before;
+	uint32_t n = 0;
+
+	if (used == q->seen_used)
+		return 0;
+	barrier();
+	for (; q->seen_used != used; q->seen_used++, n++) {
+		i = (uint16_t)q->used.ring[q->seen_used % QUEUE_SIZE].id;
+		if (requests[i].status)
+			leave(2);
+		if ((*sent)++ < count)
+			queue_request(q, i, avail++);
+	}
+	/* No interrupts: the next one is always far away. */
+	q->avail.event = (uint16_t)(used + 0x7fff);
+	if (avail != before)
+		publish(q, before, avail);
+	return n;
+}
+
 static void drive(void)
 {
-	uint32_t sent = DEPTH, done = 0;
-	uint16_t avail = 0, before, i;
+	uint32_t sent = DEPTH, done = 0, came, n;
+	uint16_t i;
 
 	put_char('B');
-	for (i = 0; i < DEPTH; i++)
-		queue_request(i, avail++);
-	publish(0, avail);
+	for (n = 0; n < nr_queues; n++) {
+		uint16_t avail = 0;
 
+		for (i = (uint16_t)n; i < DEPTH; i = (uint16_t)(i + nr_queues))
+			queue_request(&queues[n], i, avail++);
+		publish(&queues[n], 0, avail);
+	}
 	while (done < count) {
-		uint16_t used = *(volatile uint16_t *)&q.used.idx;
-
-		if (used == q.seen_used) {
+		came = 0;
+		for (n = 0; n < nr_queues; n++)
+			came += serve(&queues[n], &sent);
+		if (!came)
 			asm volatile("pause");
-			continue;
-		}
-		barrier();
-		before = avail;
-		for (; q.seen_used != used; q.seen_used++, done++) {
-			i = (uint16_t)q.used.ring[q.seen_used % QUEUE_SIZE].id;
-			if (requests[i].status)
-				leave(2);
-			if (sent++ < count)
-				queue_request(i, avail++);
-		}
-		/* No interrupts: the next one is always far away. */
-		q.avail.event = (uint16_t)(used + 0x7fff);
-		if (avail != before)
-			publish(before, avail);
+		done += came;
 	}
 	put_char('E');
 	leave(0);
@@ -209,17 +251,33 @@ static void enter_ring3(void (*fn)(void))
 	__builtin_unreachable();
 }
 
+static uintptr_t find_blk(void)
+{
+	uintptr_t base = MICROVM_BASE;
+
+	if (!is_microvm)
+		return virtio_find(BLK_ID);
+	for (int i = 0; i < MICROVM_SLOTS; i++, base += MICROVM_STEP)
+		if (mmio_read(base + REG_DEVICE_ID) == BLK_ID)
+			return base;
+	return 0;
+}
+
 int guest_main(void)
 {
+	uint32_t features = F_FLUSH | F_INDIRECT | F_EVENT_IDX, n;
 	uint16_t i;
 
 	read_cmdline();
-	blk = virtio_find(BLK_ID);
+	blk = find_blk();
 	expect(blk != 0, "a block device");
-	expect(virtio_start(blk, &q, F_FLUSH | F_INDIRECT | F_EVENT_IDX),
+	if (nr_queues > 1)
+		features |= F_MQ;
+	expect(virtio_start_queues(blk, queues, nr_queues, features),
 	       "it starts");
 	blocks = mmio_read(blk + REG_CONFIG) / (BLOCK / 512);
-	q.avail.event = 0x7fff;
+	for (n = 0; n < nr_queues; n++)
+		queues[n].avail.event = 0x7fff;
 	for (i = 0; i < DEPTH; i++)
 		fill(i);
 

@@ -31,7 +31,23 @@ static void write_address(uintptr_t reg, const volatile void *p)
 	mmio_write(reg + 4, (uint32_t)((uintptr_t)p >> 32));
 }
 
+static void set_up(uintptr_t base, const struct queue *q, uint32_t n)
+{
+	mmio_write(base + REG_QUEUE_SEL, n);
+	mmio_write(base + REG_QUEUE_NUM, QUEUE_SIZE);
+	write_address(base + REG_QUEUE_DESC, q->desc);
+	write_address(base + REG_QUEUE_AVAIL, &q->avail);
+	write_address(base + REG_QUEUE_USED, &q->used);
+	mmio_write(base + REG_QUEUE_READY, 1);
+}
+
 bool virtio_start(uintptr_t base, struct queue *q, uint32_t features)
+{
+	return virtio_start_queues(base, q, 1, features);
+}
+
+bool virtio_start_queues(uintptr_t base, struct queue *q, uint32_t nr,
+			 uint32_t features)
 {
 	mmio_write(base + REG_STATUS, 0);
 	mmio_write(base + REG_STATUS, 1);
@@ -44,12 +60,8 @@ bool virtio_start(uintptr_t base, struct queue *q, uint32_t features)
 	if (!(mmio_read(base + REG_STATUS) & 8))
 		return false;
 
-	mmio_write(base + REG_QUEUE_SEL, 0);
-	mmio_write(base + REG_QUEUE_NUM, QUEUE_SIZE);
-	write_address(base + REG_QUEUE_DESC, q->desc);
-	write_address(base + REG_QUEUE_AVAIL, &q->avail);
-	write_address(base + REG_QUEUE_USED, &q->used);
-	mmio_write(base + REG_QUEUE_READY, 1);
+	for (uint32_t n = 0; n < nr; n++)
+		set_up(base, &q[n], n);
 	mmio_write(base + REG_STATUS, 15);
 	return mmio_read(base + REG_STATUS) == 15;
 }

@@ -66,6 +66,10 @@ uintptr_t virtio_find(uint32_t id);
  */
 bool virtio_start(uintptr_t base, struct queue *q, uint32_t features);
 
+/* The same with queues 0 to @nr - 1. */
+bool virtio_start_queues(uintptr_t base, struct queue *q, uint32_t nr,
+			 uint32_t features);
+
 /* Make the chain that starts at @head available and ring the doorbell. */
 void virtio_submit(uintptr_t base, struct queue *q, uint16_t head);
 
