@@ -9,6 +9,7 @@
  * as it would have. Memory is counted by the leak sanitizer (SAN=address),
  * files are counted here.
  */
+#include "tests/unit/tiny_gpt.h"
 #include "tests/unit/tiny_machine.h"
 
 #include <dirent.h>
@@ -107,14 +108,30 @@ struct vm {
 	char kernel[TINY_PATH_LEN];
 	char initrd[TINY_PATH_LEN];
 	char disk[TINY_PATH_LEN];
+	char pool[TINY_PATH_LEN]; /* with a partition, for a layer */
 	char serial[TINY_PATH_LEN];
 };
+
+static void make_pool(struct vm *vm)
+{
+	static const char zero[2 << 20];
+	struct tiny_gpt g;
+	int fd;
+
+	tiny_temp(vm->pool, zero, sizeof(zero));
+	fd = open(vm->pool, O_RDWR | O_CLOEXEC);
+	tiny_gpt_init(&g, sizeof(zero) / 512);
+	tiny_gpt_add(&g, 0, "part", 2048, 2055);
+	tiny_gpt_seal(&g);
+	assert_int_equal(tiny_gpt_write(&g, fd, sizeof(zero) / 512), 0);
+	close(fd);
+}
 
 static void set_up_vm(struct vm *vm, const char *accel, const char *io)
 {
 	static const char zero[TINY_DISK];
 	struct tiny *t = tiny_new(1);
-	char arg[TINY_PATH_LEN + 16];
+	char arg[TINY_PATH_LEN + 40];
 
 	tiny_start(t, 0);
 	tiny_start(t, 1);
@@ -128,6 +145,9 @@ static void set_up_vm(struct vm *vm, const char *accel, const char *io)
 	tiny_config(&vm->config, vm->kernel, accel);
 	tiny_set(&vm->config, "initrd", vm->initrd);
 	tiny_set(&vm->config, "disk", vm->disk);
+	make_pool(vm);
+	snprintf(arg, sizeof(arg), "%s,partition=part,ephemeral=on", vm->pool);
+	tiny_set(&vm->config, "disk", arg);
 	tiny_set(&vm->config, "io", io);
 	tiny_set(&vm->config, "device-tree", "on");
 	snprintf(arg, sizeof(arg), "file:%s", vm->serial);
@@ -139,6 +159,7 @@ static void tear_down_vm(struct vm *vm)
 	unlink(vm->kernel);
 	unlink(vm->initrd);
 	unlink(vm->disk);
+	unlink(vm->pool);
 	unlink(vm->serial);
 	config_fini(&vm->config);
 }
