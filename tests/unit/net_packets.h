@@ -24,6 +24,7 @@ enum {
 	PACKET_RST = 4,
 	PACKET_PSH = 8,
 	PACKET_ACK = 16,
+	PACKET_URG = 32,
 };
 
 /* One end of a conversation, in host order. */

@@ -122,6 +122,7 @@ struct stream {
 	struct rig *r;
 	struct packet_end from, to;
 	uint32_t seq, ack;
+	bool urgent; /* had something so */
 };
 
 static void stream_send(struct stream *s, unsigned int flags, const void *data,
@@ -151,6 +152,7 @@ static ssize_t stream_next(struct stream *s, unsigned int flags, void *buf,
 			n = packet_get16(f + PACKET_ETH + 2) - PACKET_IP -
 			    (ssize_t)header;
 			assert_true((size_t)n <= size);
+			s->urgent |= !!(tcp[13] & PACKET_URG);
 			memcpy(buf, tcp + header, (size_t)n);
 			if (packet_get32(tcp + 4) != s->ack && s->ack)
 				n = -1; /* sent again */
@@ -274,6 +276,98 @@ static void user_net_connects_to_the_host_over_poll(void **state)
 {
 	(void)state;
 	transfer(LOOP_POLL);
+}
+
+#define MANY (600u << 10)
+
+/* @arg: where to write MANY bytes that count. */
+static void *write_many(void *arg)
+{
+	static uint8_t data[MANY];
+
+	for (size_t i = 0; i < MANY; i++)
+		data[i] = (uint8_t)(i * 7 >> 3);
+	fd_write_all(*(int *)arg, data, MANY);
+	close(*(int *)arg);
+	return NULL;
+}
+
+static void receive_many(enum loop_kind kind)
+{
+	const struct netb_user_params p = { .no_ipv6 = true };
+	struct rig *r = start_with(&p, kind);
+	uint8_t buf[2048];
+	pthread_t writer;
+	size_t got = 0;
+	struct stream s;
+	uint16_t port;
+	int fd = listen_on(SOCK_STREAM, &port), conn;
+	ssize_t n;
+
+	assert_int_equal(stream_connect(&s, r, port, LATE), 0);
+	conn = accept(fd, NULL, NULL);
+	assert_int_equal(thread_start(&writer, "writer", write_many, &conn), 0);
+	while (got < MANY) {
+		n = stream_next(&s, PACKET_ACK, buf, sizeof(buf), LATE);
+		assert_true(n >= 0);
+		for (ssize_t i = 0; i < n; i++, got++)
+			assert_int_equal(buf[i], (uint8_t)(got * 7 >> 3));
+		stream_send(&s, PACKET_ACK, NULL, 0);
+	}
+	thread_join(writer);
+	assert_int_equal(got, MANY);
+	assert_false(s.urgent);
+	close(fd);
+	rig_destroy(r);
+}
+
+static void user_net_delivers_every_byte_in_order(void **state)
+{
+	(void)state;
+	receive_many(LOOP_AUTO);
+	receive_many(LOOP_POLL);
+}
+
+/* Both have sent what the other does not take; then the host resets. */
+static void reset_in_the_middle(enum loop_kind kind)
+{
+	const struct linger now = { .l_onoff = 1 };
+	const struct netb_user_params params = { .no_ipv6 = true };
+	struct rig *r = start_with(&params, kind);
+	static char data[1400];
+	unsigned int n = 0;
+	struct packet p;
+	struct stream s;
+	uint16_t port;
+	int fd = listen_on(SOCK_STREAM, &port), conn, size = 4096;
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	assert_int_equal(stream_connect(&s, r, port, LATE), 0);
+	conn = accept(fd, NULL, NULL);
+	fd_set_nonblock(conn);
+	while (n < 80) {
+		stream_send(&s, PACKET_ACK | PACKET_PSH, data, sizeof(data));
+		/* Nothing is acknowledged, so libslirp's buffer gets full. */
+		while (write(conn, data, sizeof(data)) > 0)
+			;
+		n++;
+	}
+	setsockopt(conn, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	close(conn);
+	for (n = 0; n < 10; n++) {
+		usleep(10000);
+		packet_arp(&p, false, GUEST, HOST);
+		send_ok(r, &p);
+	}
+	close(fd);
+	rig_destroy(r);
+}
+
+static void user_net_survives_a_reset_with_full_buffers(void **state)
+{
+	(void)state;
+	reset_in_the_middle(LOOP_AUTO);
+	reset_in_the_middle(LOOP_POLL);
 }
 
 static void user_net_refuses_a_port_where_nobody_listens(void **state)
@@ -684,6 +778,8 @@ int main(void)
 		cmocka_unit_test(user_net_gives_an_address_by_dhcp),
 		cmocka_unit_test(user_net_connects_to_the_host_over_io_uring),
 		cmocka_unit_test(user_net_connects_to_the_host_over_poll),
+		cmocka_unit_test(user_net_delivers_every_byte_in_order),
+		cmocka_unit_test(user_net_survives_a_reset_with_full_buffers),
 		cmocka_unit_test(user_net_refuses_a_port_where_nobody_listens),
 		cmocka_unit_test(user_net_passes_datagrams_both_ways),
 		cmocka_unit_test(user_net_answers_pings_of_its_gateway),

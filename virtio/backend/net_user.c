@@ -263,9 +263,8 @@ static int handle_add_poll(int fd, int events, void *opaque)
 static int handle_get_revents(int fd, void *opaque)
 {
 	struct netb_user *u = opaque;
-	int revents = netb_user_polls_take(&u->polls, fd);
 
-	return u->full ? revents & SLIRP_POLL_OUT : revents;
+	return netb_user_polls_take(&u->polls, fd);
 }
 
 /* The turn */

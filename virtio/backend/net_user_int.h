@@ -44,7 +44,7 @@ void netb_user_polls_fini(struct netb_user_polls *p);
 void netb_user_polls_add(struct netb_user_polls *p, int fd, int events,
 			 bool full);
 
-/* What came since then, and never again the same. */
+/* What came of it since then, and never again the same. */
 int netb_user_polls_take(struct netb_user_polls *p, int fd);
 
 /* @fd was opened; one of that number that is still known was closed. */

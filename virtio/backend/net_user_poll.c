@@ -31,8 +31,9 @@ struct netb_user_socket {
 	struct netb_user_polls *polls;
 	struct netb_user_socket *next, *prev;
 	struct loop_op in, out;
-	int fd; /* -1: closed, or about to be */
-	int revents;
+	int fd;	     /* -1: closed, or about to be */
+	int asked;   /* what libslirp waits for */
+	int revents; /* what came, be it asked for or not */
 	bool listens;
 };
 
@@ -100,7 +101,6 @@ static int from_poll(int res)
 		return SLIRP_POLL_ERR;
 	events |= res & POLLIN ? SLIRP_POLL_IN : 0;
 	events |= res & POLLOUT ? SLIRP_POLL_OUT : 0;
-	events |= res & POLLPRI ? SLIRP_POLL_PRI : 0;
 	events |= res & POLLERR ? SLIRP_POLL_ERR : 0;
 	events |= res & POLLHUP ? SLIRP_POLL_HUP : 0;
 	return events;
@@ -192,21 +192,17 @@ void netb_user_polls_add(struct netb_user_polls *p, int fd, int events,
 			 bool full)
 {
 	struct netb_user_socket *s = find(p, fd);
-	uint32_t in = 0;
 
 	if (!s)
 		s = new_socket(p, fd);
 	if (!s)
 		return;
+	if (full || (s->listens && netb_user_polls_crowded(p)))
+		events &= ~SLIRP_POLL_IN;
+	s->asked = events;
 	/* What libslirp did not ask for last time is asked for anew. */
 	s->revents = 0;
-	if (events & SLIRP_POLL_IN)
-		in |= POLLIN;
-	if (events & SLIRP_POLL_PRI)
-		in |= POLLPRI;
-	if (full || (s->listens && netb_user_polls_crowded(p)))
-		in = 0;
-	start(s, &s->in, in);
+	start(s, &s->in, events & SLIRP_POLL_IN ? POLLIN : 0);
 	start(s, &s->out, events & SLIRP_POLL_OUT ? POLLOUT : 0);
 }
 
@@ -219,7 +215,14 @@ int netb_user_polls_take(struct netb_user_polls *p, int fd)
 		return 0;
 	revents = s->revents;
 	s->revents = 0;
-	return revents;
+	if (s->asked & SLIRP_POLL_IN)
+		return revents;
+	/*
+	 * To libslirp an error is something to read, and it ends the process
+	 * when it reads without having asked: there is no room then. Writing
+	 * meets the error as well.
+	 */
+	return revents & ~SLIRP_POLL_IN ? SLIRP_POLL_OUT : 0;
 }
 
 void netb_user_polls_del(struct netb_user_polls *p, int fd)
