@@ -92,6 +92,9 @@ boot_tests := tests/boot/interp.sh tests/boot/net.sh tests/boot/i386.sh \
 # Consoles and ports
 boot_tests += tests/boot/console.sh
 
+# A network without setup
+boot_tests += tests/boot/net-user.sh
+
 # Where KVM has no hardware behind it
 boot_tests += tests/boot/assist.sh
 
