@@ -26,11 +26,12 @@ $(BENCH)/switch-rate: tests/bench/switch-rate.c $(O)/libminivmm.a
 	$(call say,LINK,$@)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) \
 	$(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-.PHONY: bench bench-software bench-switch
+.PHONY: bench bench-software bench-switch bench-net
 bench: $(O)/minivmm $(BENCH_PROGRAMS) $(BENCH_GUESTS)
 	$(Q)MINIVMM=$(O)/minivmm tests/bench/bench.sh $(BENCH)
 	$(Q)$(MAKE) $(quiet) --no-print-directory bench-switch
 	$(Q)$(MAKE) $(quiet) --no-print-directory bench-software
+	$(Q)$(MAKE) $(quiet) --no-print-directory bench-net
 #:   bench          start, memory, disk requests, engines, beside other programs
 
 # No guest: two threads are the ports.
@@ -43,3 +44,8 @@ bench-software: $(O)/minivmm $(BENCH_PROGRAMS) $(BENCH_GUESTS)
 	$(Q)$(MAKE) $(quiet) --no-print-directory guest-images || :
 	$(Q)MINIVMM=$(O)/minivmm GUEST=$(GUEST) tests/bench/software.sh $(BENCH)
 #:   bench-software the last of these: without KVM, beside QEMU's TCG
+
+bench-net: $(O)/minivmm
+	$(Q)$(MAKE) $(quiet) --no-print-directory guest-images $(GUEST)/net-tools.gz || :
+	$(Q)MINIVMM=$(O)/minivmm GUEST=$(GUEST) tests/bench/net.sh
+#:   bench-net      a guest's network over a tap, beside QEMU
