@@ -23,14 +23,6 @@
 #define GOOD   2 /* ports that behave */
 #define BUDGET 200
 
-/* Connections are handed to the switch by hand. */
-void loop_accept(struct loop *l, struct loop_op *op, int fd)
-{
-	(void)l;
-	(void)op;
-	(void)fd;
-}
-
 struct peer {
 	int sock; /* -1: none */
 	struct switch_link k;
