@@ -601,7 +601,11 @@ static bool base_matters(const struct draft *d)
 {
 	const struct x86_insn *in = &d->in;
 	const struct x86_cpu *cpu = cpu_of(d);
-	uint64_t off = x86_is_mem(in) ? x86_ea(cpu, in) : cpu->reg[CPU_RSI];
+	bool moffs = in->op == X86_OP_mov_moffs_load ||
+		     in->op == X86_OP_mov_moffs_store;
+	uint64_t off = x86_is_mem(in) ? x86_ea(cpu, in)
+		       : moffs	      ? in->imm
+				      : cpu->reg[CPU_RSI];
 
 	return in->seg <= CPU_GS && cpu->seg_base[in->seg] &&
 	       !x86_canonical(off) &&
