@@ -8,12 +8,14 @@
  * each other's: the folder is locked from the look to the listening.
  *
  * @syscalls: socket bind listen connect newfstatat unlink flock openat close
- * @syscalls: clock_nanosleep
+ * @syscalls: clock_nanosleep getsockopt kill
  */
 #include "base/fd_unix.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -97,10 +99,24 @@ static int lock_folder(const char *path)
 	return fd;
 }
 
+/*
+ * Is the process gone that listens at the other end of @fd? The kernel can
+ * hold the socket of one that was killed a little longer, for its io_uring.
+ */
+static bool is_orphan(int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) &&
+	       peer.pid > 0 && kill(peer.pid, 0) && errno == ESRCH;
+}
+
 /* Make way for a socket at @path. */
 static int remove_stale(const char *path, int type)
 {
 	struct stat st;
+	bool stale;
 	int fd;
 
 	if (lstat(path, &st))
@@ -108,10 +124,11 @@ static int remove_stale(const char *path, int type)
 	if (!S_ISSOCK(st.st_mode))
 		return -EEXIST;
 	fd = fd_unix_connect(path, type);
-	if (fd == -ECONNREFUSED)
+	stale = fd >= 0 ? is_orphan(fd) : fd == -ECONNREFUSED;
+	fd_close(&fd);
+	if (stale)
 		return unlink(path) ? -errno : 0;
 	/* Also when its queue is full, or it is of another type. */
-	fd_close(&fd);
 	return -EADDRINUSE;
 }
 

@@ -15,6 +15,7 @@
 
 #include "base/checked.h"
 #include "base/fd.h"
+#include "base/fd_unix.h"
 #include "base/log.h"
 #include "cmd/nets.h"
 #include "cmd/status.h"
@@ -28,7 +29,7 @@ struct switch_run {
 	struct loop *loop;
 	struct vm_config config; /* of the uplink: a network adapter's */
 	struct net_backend *uplink;
-	int listen_fd;
+	struct fd_unix listener;
 	struct switch_server *server;
 	int signal_fd;
 	struct loop_op signal;
@@ -98,7 +99,7 @@ static int open_uplink(struct switch_run *r)
 static int open_socket(struct switch_run *r)
 {
 	const char *path = r->o->listen;
-	int err = switch_listen(path, &r->listen_fd);
+	int err = switch_listen(&r->listener, path);
 
 	switch (-err) {
 	case 0:
@@ -118,7 +119,7 @@ static int create_server(struct switch_run *r)
 {
 	struct switch_server_params p = {
 		.loop = r->loop,
-		.listen_fd = r->listen_fd,
+		.listen_fd = r->listener.fd,
 		.uplink = r->uplink,
 		.core = {
 			.isolate = r->o->isolate,
@@ -156,15 +157,14 @@ static int serve(const struct switch_options *o)
 		create_loop, catch_signals, open_uplink,
 		open_socket, create_server, run_loop,
 	};
-	struct switch_run r = { .o = o, .listen_fd = -1, .signal_fd = -1 };
+	struct switch_run r = { .o = o, .listener.fd = -1, .signal_fd = -1 };
 	int status = 0;
 
 	for (size_t i = 0; !status && i < ARRAY_SIZE(parts); i++)
 		status = parts[i](&r);
 	loop_drain(r.loop);
 	switch_server_destroy(r.server);
-	if (o->listen)
-		switch_unlisten(o->listen, &r.listen_fd);
+	fd_unix_close(&r.listener);
 	net_destroy(r.uplink);
 	config_fini(&r.config);
 	loop_destroy(r.loop);

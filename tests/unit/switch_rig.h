@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/fd_unix.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "tests/unit/unit.h"
@@ -28,7 +29,7 @@ struct switch_rig {
 	char folder[32];
 	char path[48];
 	struct loop *loop;
-	int listen_fd;
+	struct fd_unix listener;
 	struct switch_server *server;
 	pthread_t thread;
 };
@@ -59,9 +60,9 @@ static inline void rig_start(struct switch_rig *r,
 	}
 	if (!r->loop)
 		assert_int_equal(loop_create(&r->loop, LOOP_AUTO, 64), 0);
-	assert_int_equal(switch_listen(r->path, &r->listen_fd), 0);
+	assert_int_equal(switch_listen(&r->listener, r->path), 0);
 	p->loop = r->loop;
-	p->listen_fd = r->listen_fd;
+	p->listen_fd = r->listener.fd;
 	if (!p->ring_size)
 		p->ring_size = RIG_RING;
 	if (!p->core.age_s)
@@ -77,7 +78,7 @@ static inline void rig_end(struct switch_rig *r)
 	thread_join(r->thread);
 	loop_drain(r->loop);
 	switch_server_destroy(r->server);
-	switch_unlisten(r->path, &r->listen_fd);
+	fd_unix_close(&r->listener);
 	loop_destroy(r->loop);
 	r->loop = NULL;
 }

@@ -36,7 +36,7 @@ struct rig {
 	unsigned int ticks;
 	unsigned int readable, writable, ups, downs;
 	/* A switch that the test plays. */
-	int listener;
+	struct fd_unix listener;
 	int sock;
 	struct switch_link k;
 	unsigned int n;
@@ -94,7 +94,7 @@ static int setup(void **state)
 
 	assert_non_null(r);
 	log_set_level(LOG_LEVEL_ERR);
-	r->listener = -1;
+	r->listener.fd = -1;
 	r->sock = -1;
 	strcpy(r->s.folder, "/tmp/switch-XXXXXX");
 	assert_non_null(mkdtemp(r->s.folder));
@@ -117,8 +117,7 @@ static int teardown(void **state)
 	loop_destroy(r->loop);
 	switch_link_unmap(&r->k);
 	fd_close(&r->sock);
-	if (r->listener >= 0)
-		switch_unlisten(r->s.path, &r->listener);
+	fd_unix_close(&r->listener);
 	rig_remove(&r->s);
 	free(r);
 	return 0;
@@ -352,7 +351,7 @@ static void a_frame_sent_before_the_first_attempt_is_not_stuck(void **state)
 
 static bool fake_listens(struct rig *r)
 {
-	assert_int_equal(switch_listen(r->s.path, &r->listener), 0);
+	assert_int_equal(switch_listen(&r->listener, r->s.path), 0);
 	return true;
 }
 
@@ -361,7 +360,7 @@ static bool fake_accepts(struct rig *r)
 	struct switch_hello h;
 
 	fd_close(&r->sock);
-	r->sock = accept4(r->listener, NULL, NULL, SOCK_CLOEXEC);
+	r->sock = accept4(r->listener.fd, NULL, NULL, SOCK_CLOEXEC);
 	if (r->sock < 0)
 		return false;
 	assert_int_equal(rig_wait(r->sock, 10000), 1);

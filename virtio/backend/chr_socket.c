@@ -11,26 +11,24 @@
  *              guest has what it sent, or does not take it, it is dropped,
  *              and when it has gone, the next is connected
  *
- * @syscalls: socket bind listen getsockname setsockopt getsockopt connect kill
- * @syscalls: accept4 stat unlink fcntl send read close
+ * @syscalls: socket bind listen getsockname setsockopt accept4 fcntl send read
+ * @syscalls: close
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/checked.h"
 #include "base/fd.h"
+#include "base/fd_unix.h"
 #include "base/log.h"
 #include "virtio/backend/chr_int.h"
 
@@ -43,10 +41,8 @@
 
 struct chr_socket {
 	struct chr_line line;
-	int listener;
+	struct fd_unix listener; /* of TCP without a path */
 	int next; /* a client that was accepted and waits; -1: none */
-	char *path;
-	struct stat file; /* of a UNIX socket, to remove no other */
 	struct loop_op accept;
 	struct loop_op again;
 	struct loop_op look;
@@ -66,7 +62,7 @@ static void accept_next(struct chr_socket *s)
 {
 	if (s->next < 0 && !loop_op_busy(&s->accept) &&
 	    !loop_op_busy(&s->again))
-		loop_accept(s->line.chr.loop, &s->accept, s->listener);
+		loop_accept(s->line.chr.loop, &s->accept, s->listener.fd);
 }
 
 static void connect_next(struct chr_socket *s)
@@ -129,7 +125,7 @@ static void on_accept(struct loop_op *op, int res)
 		loop_timeout(s->line.chr.loop, &s->again, AGAIN_NS);
 		return;
 	}
-	if (!s->path)
+	if (!s->listener.path[0])
 		tune(res);
 	if (fd_set_nonblock(res)) {
 		close(res);
@@ -173,25 +169,14 @@ static void socket_start(struct chr *c)
 
 /* Life */
 
-static void remove_file(struct chr_socket *s)
-{
-	struct stat st;
-
-	if (s->path && !lstat(s->path, &st) && st.st_dev == s->file.st_dev &&
-	    st.st_ino == s->file.st_ino)
-		unlink(s->path);
-}
-
 static void socket_destroy(struct chr *c)
 {
 	struct chr_socket *s = to_socket(container_of(c, struct chr_line, chr));
 
-	remove_file(s);
+	fd_unix_close(&s->listener);
 	fd_close(&s->next);
 	fd_close(&s->line.fd);
-	fd_close(&s->listener);
 	chr_line_fini(&s->line);
-	free(s->path);
 	free(s);
 }
 
@@ -215,92 +200,45 @@ refuse(char *why, size_t len, int err, const char *fmt, ...)
 	return err;
 }
 
-static int listen_on(struct chr_socket *s, const void *addr, socklen_t len,
-		     int family)
+static int listen_tcp(int *fd, const struct sockaddr *addr, socklen_t len)
 {
 	static const int on = 1;
 	int err;
 
-	s->listener =
-		socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (s->listener < 0)
+	*fd = socket(addr->sa_family,
+		     SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (*fd < 0)
 		return -errno;
-	if (family != AF_UNIX)
-		(void)setsockopt(s->listener, SOL_SOCKET, SO_REUSEADDR, &on,
-				 sizeof(on));
-	if (!bind(s->listener, addr, len) && !listen(s->listener, BACKLOG))
+	(void)setsockopt(*fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (!bind(*fd, addr, len) && !listen(*fd, BACKLOG))
 		return 0;
 	err = -errno;
-	fd_close(&s->listener);
+	fd_close(fd);
 	return err;
-}
-
-/*
- * Is the process gone that listens at the other end of @fd? The kernel can
- * hold the socket of one that was killed a little longer, for its io_uring.
- */
-static bool is_orphan(int fd)
-{
-	struct ucred peer;
-	socklen_t len = sizeof(peer);
-
-	return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) &&
-	       peer.pid > 0 && kill(peer.pid, 0) < 0 && errno == ESRCH;
-}
-
-/* Does nobody listen on the socket at @addr any more? */
-static bool is_stale(const struct sockaddr_un *addr)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	bool stale;
-
-	if (fd < 0)
-		return false;
-	if (connect(fd, (const void *)addr, sizeof(*addr)) < 0)
-		stale = errno == ECONNREFUSED;
-	else
-		stale = is_orphan(fd);
-	close(fd);
-	return stale;
-}
-
-static int make_room(const struct sockaddr_un *addr, char *why, size_t len)
-{
-	struct stat st;
-
-	if (lstat(addr->sun_path, &st))
-		return 0;
-	if (!S_ISSOCK(st.st_mode))
-		return refuse(why, len, -EEXIST, "%s is there, and no socket",
-			      addr->sun_path);
-	if (!is_stale(addr))
-		return refuse(why, len, -EADDRINUSE,
-			      "%s is in use by another program",
-			      addr->sun_path);
-	unlink(addr->sun_path);
-	return 0;
 }
 
 static int open_unix(struct chr_socket *s, const char *path, char *why,
 		     size_t len)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int err;
+	int err = fd_unix_listen(&s->listener, path, SOCK_STREAM, BACKLOG);
 
-	if (strlen(path) >= sizeof(addr.sun_path))
-		return refuse(why, len, -ENAMETOOLONG,
-			      "%s: expected a path of at most %zu bytes", path,
-			      sizeof(addr.sun_path) - 1);
-	memcpy(addr.sun_path, path, strlen(path));
-	snprintf(s->line.chr.address, CHR_ADDRESS_MAX, "%s", path);
-	err = make_room(&addr, why, len);
-	if (err)
-		return err;
-	err = listen_on(s, &addr, sizeof(addr), AF_UNIX);
-	if (err)
+	switch (-err) {
+	case 0:
+		snprintf(s->line.chr.address, CHR_ADDRESS_MAX, "%s", path);
+		return 0;
+	case ENAMETOOLONG:
+		return refuse(why, len, err,
+			      "%s: expected a path of at most %d bytes", path,
+			      FD_UNIX_PATH_MAX);
+	case EEXIST:
+		return refuse(why, len, err, "%s is there, and no socket",
+			      path);
+	case EADDRINUSE:
+		return refuse(why, len, err, "%s is in use by another program",
+			      path);
+	default:
 		return chr_explain(why, len, err, path);
-	s->path = strdup(path);
-	return s->path && !lstat(path, &s->file) ? 0 : -ENOMEM;
+	}
 }
 
 union inet_addr {
@@ -332,7 +270,7 @@ static void note_address(struct chr_socket *s, const char *host)
 	socklen_t len = sizeof(a);
 	bool v6;
 
-	if (getsockname(s->listener, &a.any, &len))
+	if (getsockname(s->listener.fd, &a.any, &len))
 		return;
 	v6 = a.any.sa_family == AF_INET6;
 	snprintf(s->line.chr.address, CHR_ADDRESS_MAX, "%s%s%s:%u",
@@ -350,7 +288,7 @@ static int open_tcp(struct chr_socket *s, const struct chr_socket_params *p,
 	if (!addr_len)
 		return refuse(why, len, -EINVAL,
 			      "%s: expected an address in numbers", p->host);
-	err = listen_on(s, &addr, addr_len, addr.any.sa_family);
+	err = listen_tcp(&s->listener.fd, &addr.any, addr_len);
 	if (err)
 		return refuse(why, len, err, "%s port %u: %s", p->host, p->port,
 			      strerror(-err));
@@ -380,7 +318,7 @@ int chr_open_socket(struct chr **out, struct loop *loop,
 	s->look.name = "console look";
 	s->look.done = on_look;
 	s->next = -1;
-	s->listener = -1;
+	s->listener.fd = -1;
 	err = p->path ? open_unix(s, p->path, why, why_len)
 		      : open_tcp(s, p, why, why_len);
 	if (err) {

@@ -28,13 +28,15 @@
 
 #include "virtio/switch/core.h"
 
+struct fd_unix;
+
 struct loop;
 struct net_backend;
 struct switch_server;
 
 struct switch_server_params {
 	struct loop *loop;
-	int listen_fd;		    /* from switch_listen(); the caller's */
+	int listen_fd;		    /* of switch_listen(); the caller's */
 	struct net_backend *uplink; /* NULL: none; the caller's */
 	uint32_t ring_size;	    /* 0: SWITCH_RING_BYTES */
 	struct switch_core_params core;
@@ -48,16 +50,11 @@ int switch_server_create(struct switch_server **out,
 void switch_server_destroy(struct switch_server *s);
 
 /*
- * A UNIX socket that listens at @path, with access for its owner only. A
- * socket that nobody listens on any more is replaced. 0 with the socket in
- * *@fd; -EADDRINUSE: a switch is there, -EEXIST: something that is no socket
- * is; or another -errno.
+ * fd_unix_listen() with access for the owner only, by the umask: before there
+ * are other threads.
  *
- * @syscalls: open flock socket bind listen umask connect unlink lstat
+ * @syscalls: umask
  */
-int switch_listen(const char *path, int *fd);
-
-/* Remove @path if it still is the socket @fd, and close it. */
-void switch_unlisten(const char *path, int *fd);
+int switch_listen(struct fd_unix *u, const char *path);
 
 #endif
