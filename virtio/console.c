@@ -99,6 +99,15 @@ static void console_reset(struct virtio_dev *d)
 		virtio_console_port_reset(&c->ports[i]);
 }
 
+static void console_stop(struct virtio_dev *d, uint16_t q)
+{
+	struct console *c = to_console(d);
+	unsigned int i;
+
+	for (i = 0; i < c->nr_ports; i++)
+		virtio_console_port_stop(&c->ports[i], q);
+}
+
 static void console_kick(struct virtio_dev *d, uint16_t q)
 {
 	struct console *c = to_console(d);
@@ -135,6 +144,7 @@ static const struct virtio_dev_ops console_ops = {
 	.config_write = console_config_write,
 	.activate = console_activate,
 	.reset = console_reset,
+	.queue_stop = console_stop,
 	.queue_kick = console_kick,
 	.destroy = console_destroy,
 };

@@ -82,6 +82,8 @@ uint16_t virtio_console_rx(const struct console_port *p); /* to the driver */
 void virtio_console_connect(struct console_port *p);
 /* Queue @q, which is a port's, was kicked. */
 void virtio_console_port_kick(struct console *c, uint16_t q);
+/* Give back what waits of queue @q, if it is the port's. */
+void virtio_console_port_stop(struct console_port *p, uint16_t q);
 void virtio_console_port_reset(struct console_port *p);
 
 /* Control. Loop thread only. */

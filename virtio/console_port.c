@@ -199,6 +199,12 @@ void virtio_console_port_kick(struct console *c, uint16_t q)
 		chr_resume(p->stream);
 }
 
+void virtio_console_port_stop(struct console_port *p, uint16_t q)
+{
+	if (p->has_out && q == tx_of(p))
+		end_out(p);
+}
+
 void virtio_console_port_reset(struct console_port *p)
 {
 	p->ready = false;

@@ -362,6 +362,16 @@ static void end_reset(struct virtio_dev *d)
 	pthread_mutex_unlock(&d->lock);
 }
 
+/* A model that gives its chains back may end the stop in here. */
+static void begin_stop(struct virtio_dev *d, uint16_t q)
+{
+	bool was_ready = d->queues[q].ready;
+
+	d->queues[q].ready = false;
+	if (was_ready && d->queues[q].inuse && d->ops->queue_stop)
+		d->ops->queue_stop(d, q);
+}
+
 /*
  * virtio 1.2 §4.2.2.1: no access to a queue whose ready register is zero. So
  * it is zero only when no chain is out.
@@ -373,8 +383,8 @@ static void stop_queues(struct virtio_dev *d, uint32_t wants)
 	for (q = 0; q < d->nr_queues; q++) {
 		if (!(wants & WANT_STOP(q)))
 			continue;
-		d->queues[q].ready = false;
-		if (d->queues[q].inuse)
+		begin_stop(d, q);
+		if (d->queues[q].inuse || !(read_wants(d) & WANT_STOP(q)))
 			continue;
 		vq_reset(&d->queues[q]);
 

@@ -34,7 +34,7 @@
  *   }
  *
  * Threads: ops->features, config_read and config_write: any thread, caller
- * holds d->lock. activate, queue_kick and reset: loop thread only.
+ * holds d->lock. activate, reset, queue_stop and queue_kick: loop thread only.
  */
 #ifndef MINIVMM_VIRTIO_DEVICE_H
 #define MINIVMM_VIRTIO_DEVICE_H
@@ -92,6 +92,8 @@ struct virtio_dev_ops {
 	 * others come back by themselves. NULL: nothing to do.
 	 */
 	void (*reset)(struct virtio_dev *d);
+	/* The same for one queue. NULL: nothing to do. */
+	void (*queue_stop)(struct virtio_dev *d, uint16_t q);
 	void (*queue_kick)(struct virtio_dev *d, uint16_t q);
 	/* Free the model; the loop is drained and no transport is left. */
 	void (*destroy)(struct virtio_dev *d);

@@ -492,6 +492,21 @@ static void input_fills_buffers_in_order(void **state)
 	assert_true(f->t.interrupts[0] > 0);
 }
 
+static void a_queue_stops_while_its_client_is_slow(void **state)
+{
+	struct fixture *f = *state;
+
+	create(f, "a", "", "");
+	open_port(f, 1);
+	f->chr[0].room = 2;
+	send(f, 5, "waits");
+	virtio_dev_queue_enable(f->dev, 5, false);
+	assert_false(virtio_dev_queue_enabled(f->dev, 5));
+	assert_false(came_back(f, 5, 0));
+	fake_chr_drain(&f->chr[0], 100);
+	has_out(&f->chr[0], "wa");
+}
+
 static void input_waits_for_buffers(void **state)
 {
 	struct fixture *f = *state;
@@ -752,6 +767,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(huge_buffers_take_several_turns),
 	TEST(a_reset_takes_back_what_waits),
 	TEST(input_fills_buffers_in_order),
+	TEST(a_queue_stops_while_its_client_is_slow),
 	TEST(input_waits_for_buffers),
 	TEST(input_waits_for_the_guest_to_open_its_port),
 	TEST(buffers_that_take_nothing_are_passed_over),
