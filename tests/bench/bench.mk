@@ -48,4 +48,4 @@ bench-software: $(O)/minivmm $(BENCH_PROGRAMS) $(BENCH_GUESTS)
 bench-net: $(O)/minivmm
 	$(Q)$(MAKE) $(quiet) --no-print-directory guest-images $(GUEST)/net-tools.gz || :
 	$(Q)MINIVMM=$(O)/minivmm GUEST=$(GUEST) tests/bench/net.sh
-#:   bench-net      a guest's network over a tap, beside QEMU
+#:   bench-net      a guest's network, beside QEMU's

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# net.sh - how fast the network of a guest is over a tap, without KVM: the
-# interpreter beside QEMU's translator (TCG), with the same kernel and the same
-# tap; and what limits cost that are never reached. QEMU's board is q35: on its
-# microvm some kernels find no timer.
+# net.sh - how fast the network of a guest is, over a tap and inside the
+# process (libslirp), without KVM: the interpreter beside QEMU's translator
+# (TCG), with the same kernel and the same kind of network; and what limits cost
+# that are never reached. QEMU's board is q35: on its microvm some kernels find
+# no timer.
 #
 # GUEST has the guests of images.mk; MINIVMM is the program to measure. One
 # vCPU, one run each, in a network namespace of their own. The ratio says how
@@ -57,11 +58,12 @@ qemu=(qemu-system-x86_64 -M q35 -accel tcg -cpu max -m 256 -nodefaults
 	-kernel "$guest/bzImage" -initrd "$tmp/initrd"
 	-append "console=ttyS0 reboot=t panic=-1 quiet")
 
-# run NAME TAP COMMAND... - the guest's lines go to $tmp/NAME.
+# run NAME WHAT COMMAND... - net-guest WHAT in the guest that COMMAND starts;
+# its lines go to $tmp/NAME.
 run() {
-	local name=$1 tries=300
+	local name=$1 what=$2 tries=300
 
-	shift
+	shift 2
 	mkfifo "$tmp/$name.in"
 	: >"$tmp/$name.console"
 	exec 3<>"$tmp/$name.in"
@@ -71,7 +73,7 @@ run() {
 		[ $tries -gt 0 ] || break
 		sleep 0.2
 	done
-	echo "net-guest 10.9.0.1 $seconds" >&3
+	echo "net-guest $what" >&3
 	wait $!
 	exec 3>&-
 	tr -d '\r' <"$tmp/$name.console" | sed -n 's/^bench://p' >"$tmp/$name"
@@ -89,20 +91,33 @@ ip link set bench0 up
 iperf3 -s >/dev/null 2>&1 &
 server=$!
 
-tap="tap:bench0"
-run mine "${mine[@]}" --net $tap
-run limited "${mine[@]}" --net $tap,bandwidth=1T,ops=1000000000
+# table NAME TITLE THIRD - minivmm's lines in $tmp/NAME beside those of QEMU in
+# $tmp/NAME-qemu and, if there are any, those of THIRD.
+table() {
+	row "$2" "QEMU TCG" "${3:+with limits}" minivmm ratio
+	while IFS='=' read -r what own; do
+		[ "$what" = end ] && continue
+		peer=$(value "$1-qemu" "$what")
+		row "$what" "$peer" "$(value "${3:-none}" "$what")" "$own" \
+			"$(ratio "$own" "$peer")"
+	done <"$tmp/$1"
+}
+
+on_tap="10.9.0.1 $seconds"
+run tap "$on_tap" "${mine[@]}" --net tap:bench0
+run limited "$on_tap" "${mine[@]}" \
+	--net tap:bench0,bandwidth=1T,ops=1000000000
+inside="10.0.2.2 $seconds user"
+run user "$inside" "${mine[@]}" --net user
 if command -v qemu-system-x86_64 >/dev/null; then
-	run qemu "${qemu[@]}" -device virtio-net-pci,netdev=n,romfile= \
+	run tap-qemu "$on_tap" "${qemu[@]}" \
+		-device virtio-net-pci,netdev=n,romfile= \
 		-netdev tap,id=n,ifname=bench0,script=no,downscript=no
+	run user-qemu "$inside" "${qemu[@]}" \
+		-device virtio-net-pci,netdev=n,romfile= -netdev user,id=n
 else
 	echo "skipped: QEMU: not installed"
 fi
 
-row "guest's network over a tap" "QEMU TCG" "with limits" minivmm ratio
-while IFS='=' read -r what own; do
-	[ "$what" = end ] && continue
-	peer=$(value qemu "$what")
-	row "$what" "$peer" "$(value limited "$what")" "$own" \
-		"$(ratio "$own" "$peer")"
-done <"$tmp/mine"
+table tap "guest's network over a tap" limited
+table user "guest's network inside the process" ""
