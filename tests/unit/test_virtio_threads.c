@@ -249,16 +249,18 @@ static void reset_is_the_end_of_all_writes_on_poll(void **state)
 static void disabled_queue_is_left_alone(void **state)
 {
 	struct machine *m = start_machine(LOOP_AUTO);
+	uint16_t used;
 	struct ring r;
 
 	(void)state;
 	put_chain_out(m, &r);
 	set(m, 0x044, 0);
 	assert_int_equal(get(m, 0x044), 0);
+	used = ring_used_idx(&r); /* 1 when this thread was slow */
 	ram_zero(m->ram, DATA_AT, 1);
 	usleep(2 * DELAY_NS / 1000);
 	assert_int_equal(data_byte(m), 0);
-	assert_int_equal(ring_used_idx(&r), 0);
+	assert_int_equal(ring_used_idx(&r), used);
 	assert_int_equal(get(m, 0x070), 3 | 8 | 4);
 	stop_loop(m);
 	end_machine(m);
