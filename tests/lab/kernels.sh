@@ -2,7 +2,7 @@
 # kernels.sh - TAP: real kernels under minivmm, in one boot of the KVM lab.
 #
 # MINIVMM=PROGRAM and GUEST=DIR say what runs and boots. ONLY=PATTERN runs
-# those files of guests/ whose names it matches. The consoles of the guests
+# those files of guests/, here and in boot/, whose names it matches. The consoles of the guests
 # are shown where a claim fails. What guests wrote is checked here, in the
 # image, when everything that ran is gone.
 # shellcheck disable=SC2317 # claims are called through check
@@ -18,8 +18,8 @@ boot=$here/../boot
 run_guests() {
 	local args=() f
 
-	for f in "$boot"/guests/*"$only"*.sh; do
-		args+=(-f "$f")
+	for f in "$boot"/guests/*.sh "$here"/guests/*.sh; do
+		[[ ${f##*/} != *"$only"* ]] || args+=(-f "$f")
 	done
 	args+=(-f "$boot/guest-lib.sh" -f "$guest/bzImage"
 		-f "$guest/vmlinux" -f "$guest/initrd.gz")

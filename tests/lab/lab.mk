@@ -1,6 +1,6 @@
 # The KVM lab: real kernels on a complete /dev/kvm, wherever this runs.
 
-LAB_DRIVERS := irqbypass kvm-amd virtio_pci virtio_blk
+LAB_DRIVERS := irqbypass kvm-amd virtio_pci virtio_blk tun
 
 $(GUEST)/lab.cpio: tests/boot/mk-initrd.sh tests/lab/lab-init \
 		$(GUEST)/minivmm-exit $(GUEST)/bzImage
