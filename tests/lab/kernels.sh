@@ -2,9 +2,9 @@
 # kernels.sh - TAP: real kernels under minivmm, in one boot of the KVM lab.
 #
 # MINIVMM=PROGRAM and GUEST=DIR say what runs and boots. ONLY=PATTERN runs
-# those files of guests/, here and in boot/, whose names it matches. The consoles of the guests
-# are shown where a claim fails. What guests wrote is checked here, in the
-# image, when everything that ran is gone.
+# those files of guests/, here and in boot/, whose names it matches. The
+# consoles of the guests are shown where a claim fails. What guests wrote is
+# checked here, in the image, when everything that ran is gone.
 # shellcheck disable=SC2317 # claims are called through check
 set -eu
 PATH=$PATH:/usr/sbin:/sbin
