@@ -36,7 +36,7 @@ scratch=$(mktemp -d -p "$guest")
 trap 'end_all; rm -rf "$scratch"' EXIT
 
 # What guest-lib.sh asks for.
-minivmm=$program accel=interp images=$guest patience=120 vm_pid=
+minivmm=$program accel=interp images=$guest patience=$((120 + 2 * megabytes)) vm_pid=
 root_disk='' blank_disk=''
 servers=()
 
