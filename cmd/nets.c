@@ -16,6 +16,7 @@
 #include "base/checked.h"
 #include "config/config.h"
 #include "virtio/backend/net.h"
+#include "virtio/backend/net_offload.h"
 #include "virtio/backend/net_passt.h"
 #include "virtio/backend/net_switch.h"
 #include "virtio/backend/net_tap.h"
@@ -121,13 +122,25 @@ int nets_open(struct net_backend **out, const struct config_net *cfg,
 	      const char *owner, struct loop *loop, char *why, size_t why_len)
 {
 	opener_fn *open = openers[cfg->kind];
+	int err;
 
 	*out = NULL;
-	if (open)
-		return open(out, cfg, owner, loop, why, why_len);
-	snprintf(why, why_len, "this minivmm has no network of the kind '%s'",
-		 config_net_kind_name(cfg->kind));
-	return -EOPNOTSUPP;
+	if (!open) {
+		snprintf(why, why_len,
+			 "this minivmm has no network of the kind '%s'",
+			 config_net_kind_name(cfg->kind));
+		return -EOPNOTSUPP;
+	}
+	err = open(out, cfg, owner, loop, why, why_len);
+	if (err)
+		return err;
+	err = netb_offload_add(out);
+	if (!err)
+		return 0;
+	snprintf(why, why_len, "%s", strerror(-err));
+	net_destroy(*out);
+	*out = NULL;
+	return err;
 }
 
 int nets_mac(const struct config_net *cfg, uint8_t *mac)

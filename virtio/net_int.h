@@ -98,8 +98,7 @@ struct net_filter {
 	uint64_t vlans[4096 / 64]; /* a bit each */
 };
 
-/* Pieces for one readv(2), which takes 1024; backends may add one. */
-#define NET_WINDOW_IOV	  1000
+#define NET_WINDOW_IOV	  1000 /* of NET_PIECES_MAX */
 #define NET_WINDOW_CHAINS 128
 
 /*

@@ -120,6 +120,14 @@ sha256sum /file? | cut -d' ' -f1 | sort | uniq -c | sed 's/^ */sums=/'" &&
 		vm_is sums= "$streams $sum"
 }
 
+# longer_than BYTES rx|tx - the frames so far, on average; alone, one has 1514.
+longer_than() {
+	vm_do "cd /sys/class/net/eth0/statistics
+echo mean=\$((\$(cat $2_bytes) / \$(cat $2_packets))); cd /" || return 1
+	echo "# $2: $(vm_value mean=) bytes a frame" >&2
+	[ "$(vm_value mean=)" -gt "$1" ]
+}
+
 start_httpd() {
 	vm_do 'mkdir -p /www; cp /file1 /www/file; httpd -p 80 -h /www'
 }
@@ -164,8 +172,10 @@ check "user: the guest gets an address by DHCP" get_address
 check "user: and a name" vm_is lease= "10.0.2.15 10.0.2.2 web"
 check "user: the gateway answers pings" vm_do 'ping -c 1 -W 5 10.0.2.2'
 check "user: the guest fetches from this host, $streams at once" guest_fetches
+check "user: what it got came as long segments" longer_than 2000 rx
 check "user: the guest starts a server" start_httpd
 check "user: this host fetches from the guest, $streams at once" gets_all 8090
+check "user: the guest sent long segments" longer_than 2000 tx
 check "user: killed in between, it leaves no port behind" killed 8090
 minivmm=$program
 

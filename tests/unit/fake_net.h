@@ -30,8 +30,9 @@ struct fake_net {
 	struct net_backend backend;
 	unsigned int can; /* offloads */
 	unsigned int offloads, queues;
-	int fail_set;  /* what set_offloads and set_queues return */
-	int fail_send; /* what send returns, when not 0 */
+	int fail_set;		 /* what set_offloads and set_queues return */
+	int fail_send;		 /* what send returns, when not 0, */
+	unsigned int fail_after; /* from this frame on */
 	int fail_recv; /* what recv returns when it has no frame; 0: -EAGAIN */
 	struct fake_frame in[FAKE_FRAMES], out[FAKE_FRAMES];
 	unsigned int nr_in, nr_out;
@@ -75,7 +76,7 @@ static inline int fake_net_send(struct net_backend *b, unsigned int q,
 
 	if (q >= f->queues)
 		abort();
-	if (f->fail_send)
+	if (f->fail_send && f->nr_out >= f->fail_after)
 		return f->fail_send;
 	free(out->bytes);
 	out->q = q;

@@ -47,6 +47,8 @@
 #define NET_MTU_MAX    65535 /* virtio 1.2 §5.1.4.1 */
 /* The longest frame without its header: IP packet, Ethernet, one VLAN tag. */
 #define NET_FRAME_MAX (65535 + 14 + 4)
+/* Pieces of one send or recv: readv(2) takes 1024, and a backend may add one. */
+#define NET_PIECES_MAX 1023
 
 struct net_backend;
 
@@ -95,6 +97,11 @@ struct net_backend {
 	const struct net_backend_ops *ops;
 	struct net_events events; /* the owner's, set by net_attach() */
 	unsigned int nr_queues;	  /* it has, 1 .. NET_QUEUES_MAX */
+	/*
+	 * It takes complete frames with TCP of so many bytes, whatever the MTU
+	 * is; 0: it does not.
+	 */
+	size_t tcp_frame_max;
 };
 
 /* Before the first send or recv. */

@@ -25,9 +25,6 @@
 #include "base/fd.h"
 #include "virtio/backend/net_tap_int.h"
 
-/* Pieces of one call; readv(2) takes 1024, and one is ours. */
-#define PIECES_MAX 1023
-
 static struct tap *to_tap(struct net_backend *b)
 {
 	return container_of(b, struct tap, backend);
@@ -132,12 +129,12 @@ static ssize_t tap_recv(struct net_backend *b, unsigned int q,
 			const struct iovec *iov, unsigned int nr)
 {
 	struct tap_queue *tq = &to_tap(b)->queue[q];
-	struct iovec all[PIECES_MAX + 1];
+	struct iovec all[NET_PIECES_MAX + 1];
 	size_t room = 0;
 	ssize_t len;
 	char more;
 
-	if (nr > PIECES_MAX)
+	if (nr > NET_PIECES_MAX)
 		return -EINVAL;
 	for (unsigned int i = 0; i < nr; i++) {
 		all[i] = iov[i];

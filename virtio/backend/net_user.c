@@ -308,13 +308,14 @@ static int user_send(struct net_backend *b, unsigned int q,
 	enum netb_user_frame kind;
 
 	(void)q;
-	if (len < NET_HDR_LEN || len - NET_HDR_LEN > u->frame_max)
+	if (len < NET_HDR_LEN || len - NET_HDR_LEN > NET_FRAME_MAX)
 		return -EINVAL;
 	len -= NET_HDR_LEN;
 	/* A copy: the guest may go on writing. */
 	iov_read(iov, nr, NET_HDR_LEN, u->frame, len);
 	kind = netb_user_frame_kind(u->frame, len);
-	if (kind == NETB_USER_FRAME_BAD)
+	if (kind == NETB_USER_FRAME_BAD ||
+	    (len > u->frame_max && kind != NETB_USER_FRAME_PLAIN))
 		return -EINVAL;
 	if (kind == NETB_USER_FRAME_OPENS &&
 	    netb_user_polls_crowded(&u->polls)) {
@@ -490,7 +491,7 @@ static int start(struct netb_user *u, const struct netb_user_params *p,
 		return err;
 	u->mtu = p->mtu ? p->mtu : MTU_DEFAULT;
 	u->frame_max = u->mtu + ETH_LEN + TAG_LEN;
-	u->frame = malloc(u->frame_max);
+	u->frame = malloc(NET_FRAME_MAX);
 	if (!u->frame)
 		return -ENOMEM;
 	err = create_slirp(u, p, &n, why, why_len);
@@ -511,6 +512,8 @@ int netb_user_open(struct net_backend **out, const struct netb_user_params *p,
 		return -ENOMEM;
 	u->base.ops = &user_ops;
 	u->base.nr_queues = 1;
+	/* It has no opinion on the length of a segment. */
+	u->base.tcp_frame_max = NET_FRAME_MAX;
 	u->loop = loop;
 	u->turn.fn = turn;
 	u->soon.name = "user net soon";
