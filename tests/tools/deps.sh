@@ -17,7 +17,7 @@ demo=(mmdebstrap uidmap fakeroot debian-archive-keyring
 tests=(libcmocka-dev mandoc clang libclang-rt-dev clang-format shellcheck
 	git bsdutils util-linux fdisk parted python3 passt qemu-system-x86
 	libzydis-dev libzycore-dev acpica-tools device-tree-compiler socat
-	iproute2 iperf3 ethtool)
+	iproute2 iperf3 ethtool btrfs-progs)
 
 say() {
 	echo "deps: $*"
