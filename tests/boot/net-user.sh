@@ -28,12 +28,12 @@ end_all() {
 	[ -z "$server" ] || kill "$server" 2>/dev/null
 }
 
-skip() { # count, reason
+skip() { # count, what, reason
 	local i
 
 	for ((i = 0; i < $1; i++)); do
 		checks=$((checks + 1))
-		echo "ok $checks - passt # SKIP $2"
+		echo "ok $checks - $2 # SKIP $3"
 	done
 }
 
@@ -141,6 +141,39 @@ killed() {
 	is_free "$1"
 }
 
+# A name server at 127.0.0.1, in a network that has nothing else; it goes with
+# the machine. All names are 192.0.2.7.
+with_name_server() {
+	local root=
+
+	[ "$(id -u)" -eq 0 ] || root=--map-root-user
+	# shellcheck disable=SC2086 # one option or none
+	unshare --net --mount $root true 2>/dev/null || return 1
+	echo nameserver 127.0.0.1 >"$scratch/resolv.conf"
+	cat >"$scratch/name-server" <<-'END'
+		import socket
+		s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+		s.bind(("127.0.0.1", 53))
+		while True:
+		    query, peer = s.recvfrom(512)
+		    end = query.index(0, 12) + 5
+		    is_a = query[end - 3] == 1
+		    s.sendto(query[:2] + b"\x81\x80\0\1\0" + bytes([is_a])
+		             + b"\0\0\0\0" + query[12:end]
+		             + (b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4\xc0\0\2\7"
+		                if is_a else b""), peer)
+	END
+	cat >"$scratch/with-name-server" <<-END
+		#!/bin/sh
+		exec unshare --net --mount $root sh -c 'ip link set lo up
+		mount --bind $scratch/resolv.conf /etc/resolv.conf
+		setpriv --pdeathsig KILL python3 $scratch/name-server &
+		exec $program "\$@"' - "\$@"
+	END
+	chmod 755 "$scratch/with-name-server"
+	minivmm=$scratch/with-name-server
+}
+
 # A program that this user may not use, as somebody who may do nothing.
 without_privileges() {
 	[ "$(id -u)" -eq 0 ] || return 0
@@ -191,6 +224,17 @@ check "restrict: but answers what it is asked" eval \
 	[ \"\$(fetch $port file 1)\" = \"\$(echo inside | sha256sum | cut -d' ' -f1)\" ]"
 vm_kill 2>/dev/null
 
+if [ -e /etc/resolv.conf ] && with_name_server; then
+	check "names: a guest boots" boot names "${linux[@]}" --net user
+	check "names: it gets an address by DHCP" get_address
+	check "names: the host's name server answers what it asks of its own" \
+		vm_do 'nslookup -type=a minivmm.example 10.0.2.3 | grep -w 192.0.2.7'
+	vm_kill 2>/dev/null
+	minivmm=$program
+else
+	skip 3 names "no namespaces to be had, or no resolv.conf"
+fi
+
 # One at a time: the passt of Debian 12 (0.0~git20230309) was seen to search its
 # table of connections for ever when there are several.
 streams=1
@@ -207,6 +251,6 @@ if command -v passt >/dev/null; then
 	check "passt: killed in between, it leaves no port behind" \
 		killed "$port"
 else
-	skip 7 "it is not installed"
+	skip 7 passt "it is not installed"
 fi
 echo "1..$checks"
