@@ -14,7 +14,6 @@
 #include <linux/virtio_net.h>
 #include <netinet/in.h>
 #include <netinet/ip.h>
-#include <netinet/ip6.h>
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
 #include <string.h>
