@@ -13,7 +13,7 @@ vcpu/irqchip/ioapic.c:board
 virtio/backend/switch_ring.c:switch virtio/switch/switch_port.c:switch
 virtio/backend/disk_gpt.c:gpt virtio/backend/net_stream.c:net_stream
 virtio/backend/net_user_frame.c:net_user
-virtio/backend/net_offload_ip.c:net_offload
+virtio/backend/net_packet.c:net_offload
 vcpu/x86/decode.c:decode vcpu/x86/mem.c:interp vcpu/x86/thunk.c:interp'
 
 n=0 bad=0

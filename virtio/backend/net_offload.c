@@ -23,7 +23,8 @@
 #include "base/checked.h"
 #include "base/iov.h"
 #include "virtio/backend/net.h"
-#include "virtio/backend/net_offload_int.h"
+#include "virtio/backend/net_cut.h"
+#include "virtio/backend/net_join.h"
 
 #define FRAME_MAX (NET_HDR_LEN + NET_FRAME_MAX)
 

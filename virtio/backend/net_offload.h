@@ -10,7 +10,7 @@
  *
  *   guest:  up to 64 KiB of TCP, no checksum      up to 64 KiB, DATA_VALID
  *                       |                                  ^
- *                  net_offload_cut.c              net_offload_join.c
+ *                      net_cut.h                     net_join.h
  *                       v                                  |
  *   backend:    frames, complete                  frames, complete
  *

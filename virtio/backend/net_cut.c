@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * net_offload_cut.c - a long TCP frame into frames that carry a segment each,
+ * net_cut.c - a long TCP frame into frames that carry a segment each,
  * with headers of their own and checksums; the payload stays where it is.
  *
  * RFC 9293 §3.7.1 (segments), RFC 3168 §6.1.2 (CWR once), RFC 6864 §4 (IDs).
  */
+#include "virtio/backend/net_cut.h"
+
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/ip.h>
@@ -13,7 +15,6 @@
 
 #include "base/checked.h"
 #include "base/iov.h"
-#include "virtio/backend/net_offload_int.h"
 
 /* Linux sends no smaller ones; a byte each would make 64 Ki of a frame. */
 #define SEGMENT_MIN 48

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * net_offload_join.c - frames of one TCP connection that follow one another
+ * net_join.c - frames of one TCP connection that follow one another
  * into a long one, as a network adapter with receive offload makes them
  * (virtio 1.2 §5.1.6.4, VIRTIO_NET_F_GUEST_TSO4).
  *
@@ -11,6 +11,8 @@
  * All have the same length but the last: one that is shorter, or that says PSH,
  * is it.
  */
+#include "virtio/backend/net_join.h"
+
 #include <linux/virtio_net.h>
 #include <netinet/in.h>
 #include <netinet/ip.h>
@@ -20,7 +22,6 @@
 
 #include "base/checked.h"
 #include "base/iov.h"
-#include "virtio/backend/net_offload_int.h"
 
 static uint32_t seq_of(const struct netb_headers *h, const uint8_t *head)
 {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * net_offload_ip.c - where the headers of a frame are, and checksums.
+ * net_packet.c - where the headers of a frame are, and checksums.
  */
+#include "virtio/backend/net_packet.h"
+
 #include <netinet/in.h>
 #include <netinet/ip.h>
 #include <netinet/ip6.h>
@@ -10,7 +12,6 @@
 #include <string.h>
 
 #include "base/checked.h"
-#include "virtio/backend/net_offload_int.h"
 
 #define TYPE_AT	 12 /* in an Ethernet header */
 #define TYPE_LEN 2
