@@ -74,6 +74,13 @@ struct switch_server {
 	struct switch_port *by_number[SWITCH_PORTS_MAX];
 };
 
+/* One frame: its header as it was judged, and the rest, which may change. */
+struct switch_frame {
+	uint8_t header[SWITCH_HEADER_LEN];
+	const uint8_t *rest;
+	uint32_t len; /* of both */
+};
+
 uint64_t switch_now_ms(void);
 
 /* switch_port.c: the life of a connection; @sock is its own from here on. */
@@ -86,7 +93,18 @@ void switch_port_free(struct switch_port *p);
 void switch_turn_run(struct loop_task *t);
 /* There may be something to do. */
 void switch_turn_soon(struct switch_server *s);
+/*
+ * A frame that came from port @in goes where it belongs. @frame is at least
+ * SWITCH_FRAME_MIN bytes, which its sender may change.
+ */
+void switch_forward(struct switch_server *s, unsigned int in,
+		    const uint8_t *frame, uint32_t len);
+
+/* switch_uplink.c */
 int switch_uplink_attach(struct switch_server *s, struct net_backend *b);
+void switch_uplink_send(struct switch_server *s, const struct switch_frame *f);
+/* Forward what it has, at most so many frames. */
+void switch_uplink_serve(struct switch_server *s, unsigned int frames);
 
 /* switch_stats.c: answer on @sock. */
 void switch_stats_send(struct switch_server *s, int sock);

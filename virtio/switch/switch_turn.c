@@ -4,7 +4,6 @@
  * again and again while there are some.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/checked.h"
@@ -23,38 +22,10 @@ void switch_turn_soon(struct switch_server *s)
 	loop_post(s->loop, &s->turn);
 }
 
-/* One frame: its header as it was judged, and the rest, which may change. */
-struct frame {
-	uint8_t header[SWITCH_HEADER_LEN];
-	const uint8_t *rest;
-	uint32_t len; /* of both */
-};
-
 /* Out */
 
-static void send_up(struct switch_server *s, const struct frame *f)
-{
-	static const uint8_t no_offloads[NET_HDR_LEN];
-	struct uplink *u = &s->uplink;
-	const struct iovec iov[] = {
-		{ (void *)(uintptr_t)no_offloads, NET_HDR_LEN },
-		{ (void *)(uintptr_t)f->header, SWITCH_HEADER_LEN },
-		{ (void *)(uintptr_t)f->rest, f->len - SWITCH_HEADER_LEN },
-	};
-	int err = -ENETDOWN;
-
-	if (!u->full && !u->over)
-		err = u->backend->ops->send(u->backend, 0, iov, 3);
-	if (err == -EAGAIN)
-		u->full = true;
-	if (err)
-		switch_core_count_drop(s->core, SWITCH_UPLINK);
-	else
-		switch_core_count_tx(s->core, SWITCH_UPLINK, f->len);
-}
-
 static void send_to(struct switch_server *s, struct switch_port *p,
-		    const struct frame *f)
+		    const struct switch_frame *f)
 {
 	uint8_t *at;
 	int err = switch_ring_reserve(&p->link.to_port, f->len, &at);
@@ -72,21 +43,21 @@ static void send_to(struct switch_server *s, struct switch_port *p,
 }
 
 static void flood(struct switch_server *s, unsigned int in,
-		  const struct frame *f)
+		  const struct switch_frame *f)
 {
 	if (s->uplink.backend &&
 	    switch_core_floods_to(s->core, in, SWITCH_UPLINK))
-		send_up(s, f);
+		switch_uplink_send(s, f);
 	for (unsigned int i = 0; i < s->nr_up; i++)
 		if (switch_core_floods_to(s->core, in, s->up[i]->number))
 			send_to(s, s->up[i], f);
 }
 
-/* @frame is at least SWITCH_FRAME_MIN bytes, which its sender may change. */
-static void forward(struct switch_server *s, unsigned int in,
+void switch_forward(struct switch_server *s, unsigned int in,
 		    const uint8_t *frame, uint32_t len)
 {
-	struct frame f = { .rest = frame + SWITCH_HEADER_LEN, .len = len };
+	struct switch_frame f = { .rest = frame + SWITCH_HEADER_LEN,
+				  .len = len };
 	unsigned int to = 0;
 
 	memcpy(f.header, frame, SWITCH_HEADER_LEN);
@@ -98,7 +69,7 @@ static void forward(struct switch_server *s, unsigned int in,
 		break;
 	case SWITCH_ONE:
 		if (to == SWITCH_UPLINK)
-			send_up(s, &f);
+			switch_uplink_send(s, &f);
 		else
 			send_to(s, s->by_number[to], &f);
 		break;
@@ -121,7 +92,7 @@ static int take_batch(struct switch_server *s, struct switch_port *p)
 			return got;
 		if (!got)
 			break;
-		forward(s, p->number, at, len);
+		switch_forward(s, p->number, at, len);
 		switch_ring_pop(r, len);
 		bytes += len;
 		n++;
@@ -142,29 +113,6 @@ static void serve_port(struct switch_server *s, struct switch_port *p)
 	/* Quiet for a whole turn: more may come by the next one. */
 	if (!n)
 		p->runnable = !switch_ring_want_frames(&p->link.to_switch);
-}
-
-static void serve_uplink(struct switch_server *s)
-{
-	struct uplink *u = &s->uplink;
-	const struct iovec iov = { u->frame, NET_HDR_LEN + NET_FRAME_MAX };
-
-	for (unsigned int n = 0; n < BATCH_FRAMES; n++) {
-		ssize_t len = u->backend->ops->recv(u->backend, 0, &iov, 1);
-
-		if (len >= NET_HDR_LEN + SWITCH_FRAME_MIN)
-			forward(s, SWITCH_UPLINK, u->frame + NET_HDR_LEN,
-				(uint32_t)len - NET_HDR_LEN);
-		else if (len < 0 && len != -EMSGSIZE) {
-			u->runnable = false;
-			if (len == -EAGAIN)
-				return;
-			u->over = true;
-			log_err("switch: the uplink failed: %s",
-				strerror((int)-len));
-			return;
-		}
-	}
 }
 
 /* Turns */
@@ -216,58 +164,9 @@ void switch_turn_run(struct loop_task *t)
 	}
 	s->first = s->nr_up ? (s->first + 1) % s->nr_up : 0;
 	if (s->uplink.runnable)
-		serve_uplink(s);
+		switch_uplink_serve(s, BATCH_FRAMES);
 	tell_ports(s);
 	close_broken(s);
 	if (is_work_left(s))
 		switch_turn_soon(s);
-}
-
-/* The uplink's events */
-
-static void on_readable(void *ctx, unsigned int q)
-{
-	struct switch_server *s = ctx;
-
-	(void)q;
-	s->uplink.runnable = !s->uplink.over;
-	switch_turn_soon(s);
-}
-
-static void on_writable(void *ctx, unsigned int q)
-{
-	struct switch_server *s = ctx;
-
-	(void)q;
-	s->uplink.full = false;
-}
-
-static void on_link(void *ctx, bool up)
-{
-	struct switch_server *s = ctx;
-
-	s->uplink.down = !up;
-}
-
-int switch_uplink_attach(struct switch_server *s, struct net_backend *b)
-{
-	const struct net_events events = {
-		.readable = on_readable,
-		.writable = on_writable,
-		.link = on_link,
-		.ctx = s,
-	};
-
-	if (!b)
-		return 0;
-	s->uplink.frame = malloc(NET_HDR_LEN + NET_FRAME_MAX);
-	if (!s->uplink.frame)
-		return -ENOMEM;
-	s->uplink.backend = b;
-	switch_core_add_port(s->core, true);
-	net_attach(b, &events);
-	/* Its events come after a call that found nothing. */
-	s->uplink.runnable = true;
-	switch_turn_soon(s);
-	return 0;
 }
