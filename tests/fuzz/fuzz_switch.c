@@ -12,6 +12,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <linux/if_tun.h>
+#include <linux/virtio_net.h>
+
 #include "base/log.h"
 #include "tests/fuzz/fuzz_input.h"
 #include "tests/unit/fake_loop.h"
@@ -46,12 +49,23 @@ static int uplink_send(struct net_backend *b, unsigned int q,
 {
 	struct fuzz *f =
 		(struct fuzz *)((char *)b - offsetof(struct fuzz, uplink));
+	struct virtio_net_hdr_v1 v;
 
 	(void)q;
-	require(nr == 3 && iov[0].iov_len == NET_HDR_LEN);
-	require(iov[1].iov_len + iov[2].iov_len <= RING / 2);
+	require(nr == 1 && iov->iov_len >= NET_HDR_LEN + SWITCH_FRAME_MIN);
+	memcpy(&v, iov->iov_base, sizeof(v));
+	/* As long as a ring's frame, or several that were joined */
+	require(iov->iov_len <=
+		NET_HDR_LEN + (v.gso_size ? (size_t)NET_FRAME_MAX : RING / 2));
+	require(!v.gso_size || iov->iov_len > v.hdr_len + v.gso_size);
 	f->to_uplink++;
 	return 0;
+}
+
+static unsigned int uplink_offloads(const struct net_backend *b)
+{
+	(void)b;
+	return TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
 }
 
 static ssize_t uplink_recv(struct net_backend *b, unsigned int q,
@@ -66,6 +80,7 @@ static ssize_t uplink_recv(struct net_backend *b, unsigned int q,
 
 static const struct net_backend_ops uplink_ops = {
 	.kind = "fuzz",
+	.offloads = uplink_offloads,
 	.send = uplink_send,
 	.recv = uplink_recv,
 };

@@ -7,8 +7,12 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <linux/if_tun.h>
+#include <linux/virtio_net.h>
+
 #include "base/checked.h"
 #include "base/fd.h"
+#include "tests/unit/net_packets.h"
 #include "tests/unit/switch_rig.h"
 
 #define BROADCAST 0xffffffffffffull
@@ -375,7 +379,8 @@ struct fake_uplink {
 	atomic_int lost;
 	atomic_int answer; /* of send() */
 	atomic_uint last_len;
-	atomic_bool plain; /* the last header was */
+	atomic_bool plain;		/* the last header was */
+	atomic_uint gso_type, gso_size; /* in it */
 	int to_give;
 };
 
@@ -384,6 +389,7 @@ static int fake_send(struct net_backend *b, unsigned int q,
 {
 	static const uint8_t plain[NET_HDR_LEN];
 	struct fake_uplink *u = container_of(b, struct fake_uplink, base);
+	struct virtio_net_hdr_v1 v;
 	uint32_t len = 0;
 
 	(void)q;
@@ -392,6 +398,9 @@ static int fake_send(struct net_backend *b, unsigned int q,
 		return u->answer;
 	}
 	u->plain = !memcmp(iov[0].iov_base, plain, NET_HDR_LEN);
+	memcpy(&v, iov[0].iov_base, sizeof(v));
+	u->gso_type = v.gso_type;
+	u->gso_size = v.gso_size;
 	for (unsigned int i = 0; i < nr; i++)
 		len += (uint32_t)iov[i].iov_len;
 	u->last_len = len;
@@ -458,6 +467,85 @@ static void an_uplink_gets_and_gives_frames_like_a_port(void **state)
 	assert_int_equal(le32_get(st.state), SWITCH_STATE_FULL);
 	rig_unplug(&a);
 	rig_unplug(&b);
+	rig_end(&rig);
+	rig_remove(&rig);
+}
+
+static unsigned int fake_offloads(const struct net_backend *b)
+{
+	(void)b;
+	return TUN_F_CSUM | TUN_F_TSO4;
+}
+
+/* A segment of @len bytes at @seq, of a frame for everybody. */
+static void send_segment(struct rig_port *port, uint32_t seq, size_t len)
+{
+	static const uint8_t data[1000];
+	struct packet p;
+	uint8_t *at;
+
+	packet_tcp(&p, (struct packet_end){ 1, 2 }, (struct packet_end){ 3, 4 },
+		   PACKET_ACK, seq, 5, data, len);
+	assert_int_equal(switch_ring_reserve(&port->k.to_switch,
+					     (uint32_t)p.len, &at),
+			 0);
+	memcpy(at, p.data, p.len);
+	switch_ring_push(&port->k.to_switch, (uint32_t)p.len);
+}
+
+/* What was pushed so far appears at once, and is taken. */
+static void publish(struct rig_port *p)
+{
+	if (switch_ring_publish(&p->k.to_switch))
+		switch_link_ring_bell(p->sock);
+	let_it_be_taken(p);
+}
+
+static void a_stream_leaves_by_the_uplink_in_long_frames(void **state)
+{
+	static const struct net_backend_ops ops = {
+		.kind = "fake",
+		.offloads = fake_offloads,
+		.send = fake_send,
+		.recv = fake_recv,
+	};
+	struct fake_uplink u = { .base = { .ops = &ops } };
+	struct switch_rig rig = { 0 };
+	struct switch_server_params p = { .uplink = &u.base };
+	struct switch_stats_port st;
+	struct rig_port a;
+
+	(void)state;
+	rig_start(&rig, &p);
+	rig_plug(&rig, &a, "a");
+	for (uint32_t i = 0; i < 5; i++)
+		send_segment(&a, 77 + i * 1000, 1000);
+	send_segment(&a, 99, 10);
+	publish(&a);
+	assert_true(rig_stats(&rig, 0, &st));
+	assert_int_equal(u.sent, 2);
+	assert_int_equal(u.last_len, NET_HDR_LEN + 54 + 10);
+	assert_true(u.plain);
+	assert_int_equal(le64_get(st.tx_frames), 6);
+	assert_int_equal(le64_get(st.tx_bytes), 5 * 1054 + 64);
+
+	for (uint32_t i = 0; i < 3; i++)
+		send_segment(&a, i * 1000, 1000);
+	publish(&a);
+	assert_true(rig_stats(&rig, 0, &st));
+	assert_int_equal(u.sent, 3);
+	assert_int_equal(u.last_len, NET_HDR_LEN + 54 + 3000);
+	assert_int_equal(u.gso_type, VIRTIO_NET_HDR_GSO_TCPV4);
+	assert_int_equal(u.gso_size, 1000);
+
+	u.answer = -ENETDOWN;
+	for (uint32_t i = 0; i < 3; i++)
+		send_segment(&a, i * 1000, 1000);
+	publish(&a);
+	assert_true(rig_stats(&rig, 0, &st));
+	assert_int_equal(le64_get(st.drops), 3);
+	assert_int_equal(le64_get(st.tx_frames), 9);
+	rig_unplug(&a);
 	rig_end(&rig);
 	rig_remove(&rig);
 }
@@ -539,6 +627,7 @@ int main(void)
 			connections_beyond_what_there_is_room_for_are_closed),
 		SWITCH_TEST(more_ports_than_there_are_numbers_are_refused),
 		cmocka_unit_test(an_uplink_gets_and_gives_frames_like_a_port),
+		cmocka_unit_test(a_stream_leaves_by_the_uplink_in_long_frames),
 		SWITCH_TEST(a_socket_in_use_is_left_alone),
 		SWITCH_TEST(a_socket_that_nobody_listens_on_is_replaced),
 		SWITCH_TEST(a_socket_is_its_owners_alone),

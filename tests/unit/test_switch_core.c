@@ -349,8 +349,8 @@ static void frames_and_bytes_are_counted(void **state)
 	start(&r, plain, 2);
 	frame(&r, 1, A, BROADCAST);
 	frame(&r, 1, A, BROADCAST);
-	switch_core_count_tx(r.core, 1, 1500);
-	switch_core_count_drop(r.core, 1);
+	switch_core_count_tx(r.core, 1, 1, 1500);
+	switch_core_count_drop(r.core, 1, 1);
 	c = switch_core_counters(r.core, 1);
 	assert_int_equal(c->rx_frames, 2);
 	assert_int_equal(c->rx_bytes, 120);

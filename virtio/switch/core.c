@@ -178,15 +178,17 @@ enum switch_verdict switch_core_judge(struct switch_core *c, unsigned int in,
 
 /* Counting */
 
-void switch_core_count_tx(struct switch_core *c, unsigned int out, uint32_t len)
+void switch_core_count_tx(struct switch_core *c, unsigned int out,
+			  unsigned int frames, uint64_t bytes)
 {
-	c->ports[out].counters.tx_frames++;
-	c->ports[out].counters.tx_bytes += len;
+	c->ports[out].counters.tx_frames += frames;
+	c->ports[out].counters.tx_bytes += bytes;
 }
 
-void switch_core_count_drop(struct switch_core *c, unsigned int out)
+void switch_core_count_drop(struct switch_core *c, unsigned int out,
+			    unsigned int frames)
 {
-	c->ports[out].counters.drops++;
+	c->ports[out].counters.drops += frames;
 }
 
 void switch_core_expire(struct switch_core *c, uint64_t now_ms)

@@ -77,10 +77,11 @@ enum switch_verdict switch_core_judge(struct switch_core *c, unsigned int in,
 bool switch_core_floods_to(const struct switch_core *c, unsigned int in,
 			   unsigned int out);
 
-/* A frame of @len bytes went to port @out, or did not for want of room. */
+/* Frames with @bytes in all went to port @out, or did not for want of room. */
 void switch_core_count_tx(struct switch_core *c, unsigned int out,
-			  uint32_t len);
-void switch_core_count_drop(struct switch_core *c, unsigned int out);
+			  unsigned int frames, uint64_t bytes);
+void switch_core_count_drop(struct switch_core *c, unsigned int out,
+			    unsigned int frames);
 
 /* Free what has aged; call it now and then. */
 void switch_core_expire(struct switch_core *c, uint64_t now_ms);

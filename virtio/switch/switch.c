@@ -101,13 +101,14 @@ int switch_server_create(struct switch_server **out,
 		goto free_server;
 	err = switch_uplink_attach(s, p->uplink);
 	if (err)
-		goto destroy_core;
+		goto detach_uplink;
 	start_accept(s);
 	loop_timeout(s->loop, &s->tick, TICK_NS);
 	*out = s;
 	return 0;
 
-destroy_core:
+detach_uplink:
+	switch_uplink_detach(s);
 	switch_core_destroy(s->core);
 free_server:
 	free(s);
@@ -121,6 +122,6 @@ void switch_server_destroy(struct switch_server *s)
 	while (s->connections)
 		switch_port_free(s->connections);
 	switch_core_destroy(s->core);
-	free(s->uplink.frame);
+	switch_uplink_detach(s);
 	free(s);
 }

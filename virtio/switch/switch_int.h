@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "virtio/backend/net.h"
+#include "virtio/backend/net_join.h"
 #include "virtio/backend/switch_link.h"
 #include "virtio/loop.h"
 #include "virtio/switch/core.h"
@@ -50,6 +51,12 @@ struct uplink {
 	bool full; /* until writable() */
 	bool down;
 	bool over; /* it gives no more frames */
+
+	/* What goes out; both buffers have a header first. */
+	uint8_t *out;	       /* a frame, with those that went on from it */
+	uint8_t *next;	       /* where a frame is copied to */
+	struct netb_join join; /* of out */
+	uint64_t out_bytes;    /* of the frames in it; 0: nothing is */
 };
 
 struct switch_server {
@@ -102,7 +109,11 @@ void switch_forward(struct switch_server *s, unsigned int in,
 
 /* switch_uplink.c */
 int switch_uplink_attach(struct switch_server *s, struct net_backend *b);
+/* The backend stays its owner's. Also after an attempt that failed. */
+void switch_uplink_detach(struct switch_server *s);
 void switch_uplink_send(struct switch_server *s, const struct switch_frame *f);
+/* What it was sent leaves, at the latest now. */
+void switch_uplink_flush(struct switch_server *s);
 /* Forward what it has, at most so many frames. */
 void switch_uplink_serve(struct switch_server *s, unsigned int frames);
 

@@ -32,14 +32,14 @@ static void send_to(struct switch_server *s, struct switch_port *p,
 
 	if (err) {
 		p->broken |= err == -EPROTO;
-		switch_core_count_drop(s->core, p->number);
+		switch_core_count_drop(s->core, p->number, 1);
 		return;
 	}
 	memcpy(at, f->header, SWITCH_HEADER_LEN);
 	memcpy(at + SWITCH_HEADER_LEN, f->rest, f->len - SWITCH_HEADER_LEN);
 	switch_ring_push(&p->link.to_port, f->len);
 	p->dirty = true;
-	switch_core_count_tx(s->core, p->number, f->len);
+	switch_core_count_tx(s->core, p->number, 1, f->len);
 }
 
 static void flood(struct switch_server *s, unsigned int in,
@@ -162,6 +162,7 @@ void switch_turn_run(struct loop_task *t)
 		if (p->runnable)
 			serve_port(s, p);
 	}
+	switch_uplink_flush(s);
 	s->first = s->nr_up ? (s->first + 1) % s->nr_up : 0;
 	if (s->uplink.runnable)
 		switch_uplink_serve(s, BATCH_FRAMES);
