@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# net.sh - how fast the network of a guest is, over a tap and inside the
-# process (libslirp), without KVM: the interpreter beside QEMU's translator
-# (TCG), with the same kernel and the same kind of network; and what limits cost
-# that are never reached. QEMU's board is q35: on its microvm some kernels find
-# no timer.
+# net.sh - how fast the network of a guest is, over a tap, inside the process
+# (libslirp) and between two guests, without KVM: the interpreter beside QEMU's
+# translator (TCG), with the same kernel and the same kind of network (between
+# guests a switch, and two of QEMU's sockets); and what limits cost that are
+# never reached. QEMU's board is q35: on its microvm some kernels find no timer.
 #
 # GUEST has the guests of images.mk; MINIVMM is the program to measure. One
 # vCPU, one run each, in a network namespace of their own. The ratio says how
@@ -36,7 +36,13 @@ fi
 
 tmp=$(mktemp -d)
 server=
-trap '[ -z "$server" ] || kill "$server"; rm -rf "$tmp"' EXIT
+declare -A guests=() consoles=()
+clean_up() {
+	[ -z "$server" ] || kill "$server"
+	[ ${#guests[@]} -eq 0 ] || kill -9 "${guests[@]}" 2>/dev/null
+	rm -rf "$tmp"
+}
+trap clean_up EXIT
 
 row() {
 	printf '%-36s %12s %12s %12s %7s\n' "$@"
@@ -58,25 +64,48 @@ qemu=(qemu-system-x86_64 -M q35 -accel tcg -cpu max -m 256 -nodefaults
 	-kernel "$guest/bzImage" -initrd "$tmp/initrd"
 	-append "console=ttyS0 reboot=t panic=-1 quiet")
 
-# run NAME WHAT COMMAND... - net-guest WHAT in the guest that COMMAND starts;
-# its lines go to $tmp/NAME.
-run() {
-	local name=$1 what=$2 tries=300
+# start NAME WHAT COMMAND... - net-guest WHAT in the guest that COMMAND starts.
+start() {
+	local name=$1 what=$2 tries=300 fd
 
 	shift 2
 	mkfifo "$tmp/$name.in"
 	: >"$tmp/$name.console"
-	exec 3<>"$tmp/$name.in"
-	timeout 300 "$@" <"$tmp/$name.in" >"$tmp/$name.console" 2>"$tmp/err" 3>&- &
+	exec {fd}<>"$tmp/$name.in"
+	consoles[$name]=$fd
+	timeout 300 "$@" <"$tmp/$name.in" >"$tmp/$name.console" 2>"$tmp/err" &
+	guests[$name]=$!
 	until grep -q '^initrd:.*#' "$tmp/$name.console"; do
 		tries=$((tries - 1))
 		[ $tries -gt 0 ] || break
 		sleep 0.2
 	done
-	echo "net-guest $what" >&3
-	wait $!
-	exec 3>&-
-	tr -d '\r' <"$tmp/$name.console" | sed -n 's/^bench://p' >"$tmp/$name"
+	echo "net-guest $what" >&$fd
+}
+
+# finish NAME - its lines go to $tmp/NAME.
+finish() {
+	local fd=${consoles[$1]}
+
+	wait "${guests[$1]}"
+	exec {fd}>&-
+	unset "guests[$1]"
+	tr -d '\r' <"$tmp/$1.console" | sed -n 's/^bench://p' >"$tmp/$1"
+}
+
+run() {
+	start "$@"
+	finish "$1"
+}
+
+# The other end of what runs next; ended by end_peer.
+start_peer() {
+	start peer "serve 10.8.0.1" "$@"
+}
+end_peer() {
+	kill "${guests[peer]}"
+	finish peer
+	rm -f "$tmp/peer.in"
 }
 
 # value NAME WHAT
@@ -109,7 +138,24 @@ run limited "$on_tap" "${mine[@]}" \
 	--net tap:bench0,bandwidth=1T,ops=1000000000
 inside="10.0.2.2 $seconds user"
 run user "$inside" "${mine[@]}" --net user
+between="10.8.0.1 $seconds between"
+"$mv" switch --listen "$tmp/switch" &
+switch=$!
+until [ -S "$tmp/switch" ]; do
+	sleep 0.05
+done
+start_peer "${mine[@]}" --net "switch:$tmp/switch"
+run between "$between" "${mine[@]}" --net "switch:$tmp/switch"
+end_peer
+kill $switch
 if command -v qemu-system-x86_64 >/dev/null; then
+	link=stream,id=n,addr.type=unix,addr.path=$tmp/link
+	start_peer "${qemu[@]}" -device virtio-net-pci,netdev=n,romfile= \
+		-netdev "$link,server=on"
+	run between-qemu "$between" "${qemu[@]}" \
+		-device virtio-net-pci,netdev=n,romfile= \
+		-netdev "$link,server=off"
+	end_peer
 	run tap-qemu "$on_tap" "${qemu[@]}" \
 		-device virtio-net-pci,netdev=n,romfile= \
 		-netdev tap,id=n,ifname=bench0,script=no,downscript=no
@@ -121,3 +167,4 @@ fi
 
 table tap "guest's network over a tap" limited
 table user "guest's network inside the process" ""
+table between "between two guests" ""
