@@ -319,6 +319,7 @@ void vq_show(struct vq *q)
 	/* Release: data and entries come before the index (§2.7.8.2). */
 	__atomic_store_n(&q->used->idx.raw, htole16(q->next_used),
 			 __ATOMIC_RELEASE);
+	q->shown_used = q->next_used;
 	ram_written(q->ram, q->used_gpa, sizeof(struct virtq_used));
 }
 
@@ -387,13 +388,13 @@ bool vq_needs_interrupt(struct vq *q)
 {
 	uint16_t from = q->signalled_used;
 
-	if (!q->ready || q->next_used == from)
+	if (!q->ready || q->shown_used == from)
 		return false;
 
 	full_barrier();
-	q->signalled_used = q->next_used;
+	q->signalled_used = q->shown_used;
 	if (q->event_idx)
-		return passed(load16(&q->avail->ring[q->size]), q->next_used,
+		return passed(load16(&q->avail->ring[q->size]), q->shown_used,
 			      from);
 	return !(load16(&q->avail->flags) & AVAIL_F_NO_INTERRUPT);
 }

@@ -56,10 +56,11 @@ struct vq {
 	bool event_idx;	     /* VIRTIO_F_EVENT_IDX was negotiated */
 	bool indirect;	     /* VIRTIO_F_INDIRECT_DESC was negotiated */
 	bool notify;	     /* the driver was last asked to notify */
-	uint16_t next_avail; /* free running, as are the next three */
+	uint16_t next_avail; /* free running, as are the next four */
 	uint16_t avail_idx;  /* as last read from the driver */
 	uint16_t next_used;
-	uint16_t signalled_used; /* next_used at the last interrupt */
+	uint16_t shown_used;	 /* how much of it the driver was shown */
+	uint16_t signalled_used; /* shown_used at the last interrupt */
 	uint16_t inuse;		 /* popped and not pushed yet */
 	gpa_t used_gpa;
 	const struct virtq_desc *desc; /* the three parts, in guest RAM */
@@ -127,7 +128,7 @@ size_t vq_chain_write(struct ram *ram, const struct vq_chain *c, size_t off,
 void vq_chain_report(struct ram *ram, const struct vq_chain *c, uint64_t off,
 		     uint64_t len);
 
-/* True when the driver wants an interrupt for what was pushed since the last. */
+/* True when the driver wants an interrupt for what was shown since the last. */
 bool vq_needs_interrupt(struct vq *q);
 
 /*

@@ -560,6 +560,22 @@ static void interrupt_is_wanted_once_per_push(void **state)
 	assert_false(vq_needs_interrupt(&f->q));
 }
 
+static void nothing_interrupts_before_it_is_shown(void **state)
+{
+	struct fixture *f = *state;
+
+	start(f, 8, VIRTIO_F_EVENT_IDX);
+	for (unsigned int i = 0; i < 2; i++) {
+		offer_simple(f, 0);
+		assert_int_equal(vq_pop(&f->q, &f->c), 1);
+		vq_fill(&f->q, &f->c, 0);
+		assert_false(vq_needs_interrupt(&f->q));
+	}
+	vq_show(&f->q);
+	assert_true(vq_needs_interrupt(&f->q));
+	assert_false(vq_needs_interrupt(&f->q));
+}
+
 static void driver_can_switch_interrupts_off_by_flag(void **state)
 {
 	struct fixture *f = *state;
@@ -756,6 +772,7 @@ static const struct CMUnitTest tests[] = {
 	TEST(setup_refuses_bad_alignment),
 	TEST(setup_refuses_parts_outside_ram),
 	TEST(interrupt_is_wanted_once_per_push),
+	TEST(nothing_interrupts_before_it_is_shown),
 	TEST(driver_can_switch_interrupts_off_by_flag),
 	TEST(used_event_says_when_to_interrupt),
 	TEST(used_event_works_across_the_wrap),
