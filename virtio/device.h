@@ -192,12 +192,20 @@ void virtio_dev_push(struct virtio_dev *d, uint16_t q, const struct vq_chain *c,
 		     uint32_t written);
 
 /*
- * Give chains back that the driver must see together: fill them one by one,
- * then show them, in the same turn. Loop thread only.
+ * Give chains back that the driver is to see together: fill them one by one,
+ * then show them. A stop or reset of the queue does not wait for that, and
+ * what was not shown before it never is. Loop thread only.
  */
 void virtio_dev_fill(struct virtio_dev *d, uint16_t q, const struct vq_chain *c,
 		     uint32_t written);
 void virtio_dev_show(struct virtio_dev *d, uint16_t q);
+
+/* Entries of queue @q, which is in use. Loop thread only. */
+static inline uint16_t virtio_dev_queue_size(const struct virtio_dev *d,
+					     uint16_t q)
+{
+	return d->queues[q].size;
+}
 
 /*
  * As if the last @nr chains of queue @q had not been popped: the next pop
@@ -208,7 +216,7 @@ void virtio_dev_show(struct virtio_dev *d, uint16_t q);
 void virtio_dev_unpop(struct virtio_dev *d, uint16_t q, uint16_t nr);
 
 /*
- * Interrupt for queue @q if the driver wants one for what was pushed; after
+ * Interrupt for queue @q if the driver wants one for what was shown; after
  * queue_kick this happens by itself. Loop thread only.
  */
 void virtio_dev_notify(struct virtio_dev *d, uint16_t q);

@@ -8,7 +8,7 @@
  * control queue is behind the last pair that the driver knows of. A queue is
  * served when the guest kicks it, when the backend says that it can go on, or
  * when a turn had to end early. No chain is out between two turns, so resets
- * and stops wait for nothing.
+ * and stops wait for nothing; that a frame was sent the driver may hear later.
  */
 #include "virtio/net.h"
 
@@ -283,6 +283,7 @@ static void net_reset(struct virtio_dev *d)
 	for (unsigned int i = 0; i < n->nr_pairs; i++) {
 		n->pairs[i].rx_short = false;
 		n->pairs[i].rx_most = 0;
+		n->pairs[i].tx_sent = 0;
 	}
 }
 
@@ -325,6 +326,8 @@ static void init_net(struct net *n, const struct virtio_net_params *p)
 	n->mtu = p->mtu;
 	n->status = NET_S_LINK_UP;
 	n->task.fn = handle_task;
+	n->show.name = "net sent";
+	n->show.done = virtio_net_show_sent;
 	virtio_limit_init(&n->rx_limit, p->limit, n->dev.loop, handle_rx_limit);
 	virtio_limit_init(&n->tx_limit, p->limit, n->dev.loop, handle_tx_limit);
 	n->enough = largest_frame(n);

@@ -122,6 +122,7 @@ struct net_pair {
 	bool rx_waits;	  /* for the backend's readable() */
 	bool tx_waits;	  /* for the backend's writable() */
 	bool rx_short;	  /* waits for more buffers, once */
+	uint16_t tx_sent; /* frames that the driver was not shown yet */
 	uint64_t rx_most; /* bytes of buffers seen in the queue, up to enough */
 };
 
@@ -147,7 +148,8 @@ struct net {
 	struct vq_chain chain;
 	struct virtio_limit rx_limit, tx_limit;
 	struct loop_task task;
-	uint32_t again; /* pairs that the task shall serve */
+	struct loop_op show; /* a timer: see net_tx.c */
+	uint32_t again;	     /* pairs that the task shall serve */
 };
 
 /* net.c */
@@ -169,6 +171,9 @@ void virtio_net_again(struct net *n, unsigned int pair);
 /* net_rx.c and net_tx.c: serve one queue. */
 void virtio_net_receive(struct net *n, unsigned int pair);
 void virtio_net_transmit(struct net *n, unsigned int pair);
+
+/* net_tx.c: n->show rings. */
+void virtio_net_show_sent(struct loop_op *op, int res);
 
 /* net_ctrl.c */
 void virtio_net_control(struct net *n, uint16_t q);

@@ -39,6 +39,7 @@ struct fixture {
 	struct ring r[2 * PAIRS + 1];
 	struct ring *rx, *tx, *ctrl;
 	uint16_t control; /* queue number */
+	uint16_t entries; /* of the driver's queues */
 	bool gone;
 };
 
@@ -63,7 +64,8 @@ static void start(struct fixture *f, uint64_t features)
 	fake_negotiate(f->dev, features | VIRTIO_F_VERSION_1);
 	assert_true(virtio_dev_get_status(f->dev) & 8);
 	for (uint16_t q = 0; q <= f->control; q++) {
-		ring_init(&f->r[q], f->ram, RINGS_AT + q * RING_LEN, ENTRIES);
+		ring_init(&f->r[q], f->ram, RINGS_AT + q * RING_LEN,
+			  f->entries);
 		fake_set_queue(f->dev, q, &f->r[q]);
 	}
 	f->rx = &f->r[0];
@@ -79,6 +81,7 @@ static int setup(void **state)
 	if (!f || ram_create(&f->ram, RAM_SIZE) ||
 	    loop_create(&f->loop, LOOP_AUTO, 1))
 		return -1;
+	f->entries = ENTRIES;
 	create(f, PAIRS, ALL_TUN, 0);
 	*state = f;
 	return 0;
@@ -187,6 +190,12 @@ static void send_frame(struct fixture *f, const struct net_hdr *h, uint32_t len)
 {
 	offer_tx(f, 1, h, len);
 	kick(f, 1);
+}
+
+/* Until what was sent is shown. */
+static void time_passes(struct fixture *f)
+{
+	fake_loop_run(f->loop);
 }
 
 /* Life and configuration space */
@@ -655,6 +664,127 @@ static void a_full_backend_leaves_frames_in_the_queue(void **state)
 	assert_int_equal(ring_used_idx(f->tx), 2);
 }
 
+static void a_frame_after_a_while_is_shown_at_once(void **state)
+{
+	const struct net_hdr h = { 0 };
+	struct fixture *f = *state;
+
+	start(f, 0);
+	for (unsigned int i = 1; i < 4; i++) {
+		send_frame(f, &h, 60);
+		assert_int_equal(ring_used_idx(f->tx), i);
+		assert_int_equal(f->t.interrupts[1], i);
+		time_passes(f);
+	}
+}
+
+static void frames_that_follow_are_shown_together(void **state)
+{
+	const struct net_hdr h = { 0 };
+	struct fixture *f = *state;
+
+	start(f, 0);
+	for (unsigned int i = 0; i < 4; i++)
+		send_frame(f, &h, 60);
+	assert_int_equal(f->net->nr_out, 4);
+	assert_int_equal(ring_used_idx(f->tx), 1);
+	assert_int_equal(f->t.interrupts[1], 1);
+	time_passes(f);
+	assert_int_equal(ring_used_idx(f->tx), 4);
+	assert_int_equal(f->t.interrupts[1], 2);
+	time_passes(f);
+	assert_int_equal(f->t.interrupts[1], 2);
+}
+
+static void frames_of_one_turn_are_shown_with_it(void **state)
+{
+	const struct net_hdr h = { 0 };
+	struct fixture *f = *state;
+
+	start(f, 0);
+	for (unsigned int i = 0; i < 40; i++)
+		offer_tx(f, 1, &h, 60);
+	kick(f, 1);
+	assert_int_equal(ring_used_idx(f->tx), 40);
+	assert_int_equal(f->t.interrupts[1], 1);
+}
+
+static void many_frames_do_not_wait_to_be_shown(void **state)
+{
+	const struct net_hdr h = { 0 };
+	struct fixture *f = *state;
+
+	start(f, 0);
+	for (unsigned int i = 0; i < 41; i++)
+		send_frame(f, &h, 60);
+	assert_int_equal(ring_used_idx(f->tx), 33);
+	assert_int_equal(f->t.interrupts[1], 3);
+	time_passes(f);
+	assert_int_equal(ring_used_idx(f->tx), 41);
+	assert_int_equal(f->t.interrupts[1], 4);
+}
+
+static void a_large_frame_does_not_wait_to_be_shown(void **state)
+{
+	const struct net_hdr h = { 0 };
+	struct fixture *f = *state;
+
+	start(f, 0);
+	send_frame(f, &h, 60);
+	send_frame(f, &h, 60);
+	assert_int_equal(ring_used_idx(f->tx), 1);
+	send_frame(f, &h, 60000);
+	assert_int_equal(ring_used_idx(f->tx), 3);
+	assert_int_equal(f->t.interrupts[1], 2);
+}
+
+static void a_small_queue_is_not_kept_waiting(void **state)
+{
+	const struct net_hdr h = { 0 };
+	struct fixture *f = *state;
+
+	f->entries = 4;
+	start(f, 0);
+	for (unsigned int i = 1; i < 4; i++) {
+		send_frame(f, &h, 60);
+		assert_int_equal(ring_used_idx(f->tx), i);
+		assert_int_equal(f->t.interrupts[1], i);
+	}
+}
+
+static void queues_of_all_pairs_are_shown(void **state)
+{
+	const struct net_hdr h = { 0 };
+	struct fixture *f = *state;
+
+	start(f, NET_F_MQ);
+	send_frame(f, &h, 60);
+	send_frame(f, &h, 60);
+	offer_tx(f, 3, &h, 60);
+	kick(f, 3);
+	assert_int_equal(ring_used_idx(&f->r[3]), 0);
+	time_passes(f);
+	assert_int_equal(ring_used_idx(f->tx), 2);
+	assert_int_equal(ring_used_idx(&f->r[3]), 1);
+	assert_int_equal(f->t.interrupts[3], 1);
+}
+
+static void a_reset_forgets_what_was_not_shown(void **state)
+{
+	const struct net_hdr h = { 0 };
+	struct fixture *f = *state;
+
+	start(f, 0);
+	send_frame(f, &h, 60);
+	send_frame(f, &h, 60);
+	virtio_dev_set_status(f->dev, 0);
+	assert_int_equal(virtio_dev_get_status(f->dev), 0);
+	start(f, 0);
+	time_passes(f);
+	assert_int_equal(ring_used_idx(f->tx), 0);
+	assert_int_equal(f->t.interrupts[1], 1);
+}
+
 static void a_reset_does_not_wait_for_a_full_backend(void **state)
 {
 	const struct net_hdr h = { 0 };
@@ -723,6 +853,7 @@ static void frames_of_impossible_length_are_dropped(void **state)
 	ring_offer(f->tx, 101);
 	kick(f, 1);
 	assert_int_equal(f->net->nr_out, 0);
+	time_passes(f);
 	assert_int_equal(ring_used_idx(f->tx), ARRAY_SIZE(bad) + 2);
 	send_frame(f, &h, 14);
 	send_frame(f, &h, NET_FRAME_MAX);
@@ -1151,7 +1282,8 @@ static void queues_past_the_control_queue_do_nothing(void **state)
 	virtio_dev_set_status(f->dev, 0);
 	fake_negotiate(f->dev, CTRL | VIRTIO_F_VERSION_1);
 	for (uint16_t q = 0; q <= 2 * PAIRS; q++) {
-		ring_init(&f->r[q], f->ram, RINGS_AT + q * RING_LEN, ENTRIES);
+		ring_init(&f->r[q], f->ram, RINGS_AT + q * RING_LEN,
+			  f->entries);
 		fake_set_queue(f->dev, q, &f->r[q]);
 	}
 	virtio_dev_set_status(f->dev, 1 | 2 | 8 | 4);
@@ -1356,6 +1488,14 @@ static const struct CMUnitTest tests[] = {
 	T(frames_leave_with_a_clean_header),
 	T(frames_in_pieces_leave_in_one),
 	T(a_full_backend_leaves_frames_in_the_queue),
+	T(a_frame_after_a_while_is_shown_at_once),
+	T(frames_that_follow_are_shown_together),
+	T(frames_of_one_turn_are_shown_with_it),
+	T(many_frames_do_not_wait_to_be_shown),
+	T(a_large_frame_does_not_wait_to_be_shown),
+	T(a_small_queue_is_not_kept_waiting),
+	T(queues_of_all_pairs_are_shown),
+	T(a_reset_forgets_what_was_not_shown),
 	T(a_reset_does_not_wait_for_a_full_backend),
 	T(a_queue_stops_while_frames_wait),
 	T(a_frame_that_the_backend_refuses_is_lost),
