@@ -281,8 +281,9 @@ static void net_reset(struct virtio_dev *d)
 	virtio_net_set_mac(n, n->first_mac);
 	virtio_net_announced(n);
 	for (unsigned int i = 0; i < n->nr_pairs; i++) {
+		n->pairs[i].rx_ample = false;
 		n->pairs[i].rx_short = false;
-		n->pairs[i].rx_most = 0;
+		n->pairs[i].rx_vain = 0;
 		n->pairs[i].tx_sent = 0;
 	}
 }
@@ -328,6 +329,8 @@ static void init_net(struct net *n, const struct virtio_net_params *p)
 	n->task.fn = handle_task;
 	n->show.name = "net sent";
 	n->show.done = virtio_net_show_sent;
+	n->more.name = "net buffers";
+	n->more.done = virtio_net_more_in_vain;
 	virtio_limit_init(&n->rx_limit, p->limit, n->dev.loop, handle_rx_limit);
 	virtio_limit_init(&n->tx_limit, p->limit, n->dev.loop, handle_tx_limit);
 	n->enough = largest_frame(n);

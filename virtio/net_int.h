@@ -121,9 +121,10 @@ struct net_window {
 struct net_pair {
 	bool rx_waits;	  /* for the backend's readable() */
 	bool tx_waits;	  /* for the backend's writable() */
-	bool rx_short;	  /* waits for more buffers, once */
+	bool rx_ample;	  /* the queue has had buffers for any frame */
+	bool rx_short;	  /* waits for more buffers, for a while */
 	uint16_t tx_sent; /* frames that the driver was not shown yet */
-	uint64_t rx_most; /* bytes of buffers seen in the queue, up to enough */
+	uint64_t rx_vain; /* bytes of buffers that are all there will be */
 };
 
 struct net {
@@ -148,7 +149,8 @@ struct net {
 	struct vq_chain chain;
 	struct virtio_limit rx_limit, tx_limit;
 	struct loop_task task;
-	struct loop_op show; /* a timer: see net_tx.c */
+	struct loop_op show; /* timers: see net_tx.c */
+	struct loop_op more; /* and net_rx.c */
 	uint32_t again;	     /* pairs that the task shall serve */
 };
 
@@ -172,8 +174,9 @@ void virtio_net_again(struct net *n, unsigned int pair);
 void virtio_net_receive(struct net *n, unsigned int pair);
 void virtio_net_transmit(struct net *n, unsigned int pair);
 
-/* net_tx.c: n->show rings. */
+/* net_tx.c: n->show rings. net_rx.c: n->more does. */
 void virtio_net_show_sent(struct loop_op *op, int res);
+void virtio_net_more_in_vain(struct loop_op *op, int res);
 
 /* net_ctrl.c */
 void virtio_net_control(struct net *n, uint16_t q);

@@ -10,7 +10,9 @@
  * between two turns.
  *
  * When mergeable buffers run low, taking a large frame would lose it. So the
- * adapter waits for more, once, if the queue has had more before.
+ * adapter waits for more, if the queue has had enough before, but only for
+ * some time: a driver may give more when it got frames, and not before. What
+ * it waited for in vain it takes as given, until there is more again.
  */
 #include <errno.h>
 #include <string.h>
@@ -22,6 +24,8 @@
 
 /* Frames in one turn, of which some may not be for the guest */
 #define FRAMES_MAX NET_QUEUE_MAX
+/* Longer than a slow guest takes for a batch of frames. */
+#define MORE_NS 5000000
 
 /* Put the next buffer of queue @q into the window; false: none fits. */
 static bool add_chain(struct net *n, uint16_t q)
@@ -53,6 +57,38 @@ static bool add_chain(struct net *n, uint16_t q)
 	return true;
 }
 
+void virtio_net_more_in_vain(struct loop_op *op, int res)
+{
+	struct net *n = container_of(op, struct net, more);
+
+	(void)res;
+	for (unsigned int i = 0; i < n->active_pairs; i++)
+		if (n->pairs[i].rx_short)
+			virtio_dev_kick(&n->dev, (uint16_t)(2 * i));
+}
+
+/* The window has some buffers: shall there be more before a frame is taken? */
+static bool waits_for_more(struct net *n, struct net_pair *p)
+{
+	uint64_t room = n->window.room;
+
+	if (room >= n->enough) {
+		p->rx_ample = true;
+		p->rx_short = false;
+		p->rx_vain = 0;
+		return false;
+	}
+	if (!p->rx_ample || p->rx_short || room <= p->rx_vain) {
+		p->rx_short = false;
+		p->rx_vain = room;
+		return false;
+	}
+	p->rx_short = true;
+	if (!loop_op_busy(&n->more))
+		loop_timeout(n->dev.loop, &n->more, MORE_NS);
+	return true;
+}
+
 /* True when it makes sense to take a frame. */
 static bool fill_window(struct net *n, struct net_pair *p, uint16_t q)
 {
@@ -64,13 +100,7 @@ static bool fill_window(struct net *n, struct net_pair *p, uint16_t q)
 		;
 	if (!w->nr_chains)
 		return false;
-	if (w->room < p->rx_most && w->room < n->enough && !p->rx_short) {
-		p->rx_short = true;
-		return false;
-	}
-	p->rx_short = false;
-	p->rx_most = max_u64(p->rx_most, w->room);
-	return true;
+	return !waits_for_more(n, p);
 }
 
 /* The first chain of the window as queue.h wants it. */
