@@ -45,7 +45,7 @@ clean_up() {
 trap clean_up EXIT
 
 row() {
-	printf '%-36s %12s %12s %12s %7s\n' "$@"
+	printf '%-42s %9s %12s %9s %6s\n' "$@"
 }
 
 ratio() {
