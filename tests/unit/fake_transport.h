@@ -18,6 +18,7 @@
 
 #include "memory/ram.h"
 #include "virtio/device.h"
+#include "virtio/loop.h"
 
 #define RING_NEXT     1
 #define RING_WRITE    2
@@ -187,6 +188,15 @@ static inline void fake_attach(struct fake_transport *t, struct virtio_dev *d)
 	memset(t, 0, sizeof(*t));
 	t->dev = d;
 	virtio_dev_attach(d, &fake_transport_ops, t);
+}
+
+/* The end of a test: the device, and what it was made from. */
+static inline void fake_teardown(struct virtio_dev *d, struct loop *loop,
+				 struct ram *ram)
+{
+	virtio_dev_destroy(d);
+	loop_destroy(loop);
+	ram_destroy(ram);
 }
 
 /* virtio 1.2 §3.1.1, steps 1 to 6; returns the status that is read back. */

@@ -88,9 +88,7 @@ static int teardown(void **state)
 {
 	struct fixture *f = *state;
 
-	virtio_dev_destroy(f->dev);
-	loop_destroy(f->loop);
-	ram_destroy(f->ram);
+	fake_teardown(f->dev, f->loop, f->ram);
 	free(f);
 	return 0;
 }

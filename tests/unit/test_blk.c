@@ -109,9 +109,7 @@ static void close_device(struct fixture *f)
 {
 	loop_stop(f->loop);
 	thread_join(f->thread);
-	virtio_dev_destroy(f->dev);
-	loop_destroy(f->loop);
-	ram_destroy(f->ram);
+	fake_teardown(f->dev, f->loop, f->ram);
 	f->dev = NULL;
 }
 
