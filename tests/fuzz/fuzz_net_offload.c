@@ -220,7 +220,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	f->in = (struct fuzz_input){ data, size };
 	f->fake = fake_net_create(1, 0);
 	f->fake->backend.ops = &bare_ops;
-	f->fake->backend.tcp_frame_max = take8(&f->in) & 1 ? take16(&f->in) : 0;
+	f->fake->backend.takes.tcp4 = take8(&f->in) & 1 ? take16(&f->in) : 0;
 	f->net = &f->fake->backend;
 	require(!netb_offload_add(&f->net));
 	net_attach(f->net, &none);

@@ -171,14 +171,14 @@ static void on_link(void *ctx, bool up)
 	((struct rig *)ctx)->nr_link++;
 }
 
-static struct rig *start_with(size_t tcp_frame_max)
+static struct rig *start_with(size_t tcp4)
 {
 	struct rig *r = calloc(1, sizeof(*r));
 	const struct net_events ev = { on_readable, on_writable, on_link, r };
 
 	r->fake = fake_net_create(1, 0);
 	r->fake->backend.ops = &bare_ops;
-	r->fake->backend.tcp_frame_max = tcp_frame_max;
+	r->fake->backend.takes.tcp4 = tcp4;
 	r->net = &r->fake->backend;
 	assert_int_equal(netb_offload_add(&r->net), 0);
 	net_attach(r->net, &ev);
@@ -403,9 +403,14 @@ static void cuts_into_segments(void **state)
 static void cuts_less_for_a_backend_that_takes_more(void **state)
 {
 	struct rig *r = start_with(14 + 40 + 5 * MSS + 999);
+	struct how w = usual;
 
 	(void)state;
 	check_cut(r, usual, 12345, 1777, 5 * MSS);
+	w.v6 = true;
+	check_cut(r, w, 12345, 1777, MSS);
+	r->fake->backend.takes.tcp6 = 14 + 60 + 7 * MSS;
+	check_cut(r, w, 12345, 1777, 7 * MSS);
 	end(r);
 	r = start_with(NET_FRAME_MAX);
 	check_cut(r, usual, 65000, 1777, 65000);

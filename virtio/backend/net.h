@@ -92,16 +92,21 @@ struct net_backend_ops {
 	void (*destroy)(struct net_backend *b);
 };
 
+/*
+ * Of complete frames with TCP a backend may take longer ones than the MTU
+ * allows: of so many bytes. 0: it does not.
+ */
+struct net_long_frames {
+	size_t tcp4; /* over IPv4 */
+	size_t tcp6; /* over IPv6 */
+};
+
 /* Embedded first in every backend. */
 struct net_backend {
 	const struct net_backend_ops *ops;
 	struct net_events events; /* the owner's, set by net_attach() */
 	unsigned int nr_queues;	  /* it has, 1 .. NET_QUEUES_MAX */
-	/*
-	 * It takes complete frames with TCP of so many bytes, whatever the MTU
-	 * is; 0: it does not.
-	 */
-	size_t tcp_frame_max;
+	struct net_long_frames takes;
 };
 
 /* Before the first send or recv. */

@@ -20,11 +20,12 @@
 #define SEGMENT_MIN 48
 #define FLAG_CWR    0x80 /* RFC 3168 §6.1 */
 
-/* Whole segments in a frame of @frame_max bytes; at least one. */
+/* Whole segments in a frame that @to takes; at least one. */
 static size_t step_of(const struct netb_headers *h, size_t gso_size,
-		      size_t frame_max)
+		      const struct net_long_frames *to)
 {
-	size_t most = min_u64(frame_max, (size_t)h->ip + NETB_PACKET_MAX);
+	size_t most = min_u64(h->version == 4 ? to->tcp4 : to->tcp6,
+			      (size_t)h->ip + NETB_PACKET_MAX);
 
 	if (most < h->payload + gso_size)
 		return gso_size;
@@ -32,7 +33,7 @@ static size_t step_of(const struct netb_headers *h, size_t gso_size,
 }
 
 int netb_cut_start(struct netb_cut *c, const struct iovec *iov, unsigned int nr,
-		   size_t gso_size, size_t frame_max)
+		   size_t gso_size, const struct net_long_frames *to)
 {
 	size_t len = iov_size(iov, nr);
 	size_t n = iov_read(iov, nr, NET_HDR_LEN, c->head, sizeof(c->head));
@@ -41,7 +42,7 @@ int netb_cut_start(struct netb_cut *c, const struct iovec *iov, unsigned int nr,
 	    c->at.protocol != IPPROTO_TCP)
 		return -EINVAL;
 	c->len = len - NET_HDR_LEN;
-	c->step = step_of(&c->at, gso_size, frame_max);
+	c->step = step_of(&c->at, gso_size, to);
 	c->next = c->at.payload;
 	c->nr = 0;
 	return c->next < c->len ? 0 : -EINVAL;

@@ -24,11 +24,11 @@ struct netb_cut {
 
 /*
  * Begin to cut the frame in @iov into pieces with a multiple of @gso_size bytes
- * of payload: one, or as many as a frame of @frame_max bytes holds. 0, or
- * -EINVAL: it is not TCP.
+ * of payload: one, or as many as a frame that @to takes holds. 0, or -EINVAL:
+ * it is not TCP.
  */
 int netb_cut_start(struct netb_cut *c, const struct iovec *iov, unsigned int nr,
-		   size_t gso_size, size_t frame_max);
+		   size_t gso_size, const struct net_long_frames *to);
 
 static inline bool netb_cut_over(const struct netb_cut *c)
 {

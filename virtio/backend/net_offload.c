@@ -143,7 +143,7 @@ static int send_cut(struct netb_offload *o, unsigned int q,
 	int err;
 
 	err = netb_cut_start(&u->cut, iov, nr, le16toh(v->gso_size),
-			     o->behind->tcp_frame_max);
+			     &o->behind->takes);
 	if (err)
 		return err;
 	err = send_pieces(o, q, iov, nr);

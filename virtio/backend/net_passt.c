@@ -23,7 +23,7 @@
 #include "virtio/backend/net_stream.h"
 #include "virtio/loop.h"
 
-/* It hangs up on longer ones; what they carry it does not mind. */
+/* It hangs up on longer ones. */
 #define PASST_FRAME_MAX 65535
 
 struct netb_passt {
@@ -220,7 +220,7 @@ int netb_passt_open(struct net_backend **out, const struct netb_passt_params *p,
 	}
 	t->base.ops = &passt_ops;
 	t->base.nr_queues = 1;
-	t->base.tcp_frame_max = PASST_FRAME_MAX;
+	t->base.takes.tcp4 = PASST_FRAME_MAX;
 	t->loop = loop;
 	t->in.name = "passt in";
 	t->in.done = on_in;

@@ -512,8 +512,8 @@ int netb_user_open(struct net_backend **out, const struct netb_user_params *p,
 		return -ENOMEM;
 	u->base.ops = &user_ops;
 	u->base.nr_queues = 1;
-	/* It has no opinion on the length of a segment. */
-	u->base.tcp_frame_max = NET_FRAME_MAX;
+	/* It compares with the MTU what is IPv6, and nothing else. */
+	u->base.takes.tcp4 = NET_FRAME_MAX;
 	u->loop = loop;
 	u->turn.fn = turn;
 	u->soon.name = "user net soon";
