@@ -12,12 +12,15 @@
  *                                   prints how many bytes went
  *   stream leave ADDRESS BYTES      send so many, and go without a word
  *
- * ADDRESS is vsock:CID:PORT (CID 4294967295 to listen), unix:PATH, or
- * hybrid:PATH:PORT, a port of the guest behind the socket of its VMM.
+ * ADDRESS is vsock:CID:PORT (CID 4294967295 to listen), unix:PATH,
+ * hybrid:PATH:PORT, a port of the guest behind the socket of its VMM, or
+ * tcp:IP:PORT (IP 0.0.0.0 to listen).
  *
  * Exit status 0: as it should be.
  */
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
@@ -39,6 +42,7 @@ union address {
 	struct sockaddr any;
 	struct sockaddr_un un;
 	struct sockaddr_vm vm;
+	struct sockaddr_in in;
 };
 
 static void __attribute__((noreturn)) die(const char *what)
@@ -68,6 +72,22 @@ static socklen_t set_vsock(union address *a, const char *s)
 	return sizeof(a->vm);
 }
 
+static socklen_t set_tcp(union address *a, const char *s)
+{
+	const char *port = strrchr(s, ':');
+	char ip[INET_ADDRSTRLEN] = "";
+
+	a->in.sin_family = AF_INET;
+	errno = EINVAL;
+	if (!port || (size_t)(port - s) >= sizeof(ip))
+		die(s);
+	memcpy(ip, s, (size_t)(port - s));
+	a->in.sin_port = htons((uint16_t)strtoul(port + 1, NULL, 10));
+	if (inet_pton(AF_INET, ip, &a->in.sin_addr) != 1)
+		die(s);
+	return sizeof(a->in);
+}
+
 /* *port: what a hybrid socket is to be asked for, or NULL. */
 static socklen_t parse(union address *a, const char *s, const char **port)
 {
@@ -81,6 +101,8 @@ static socklen_t parse(union address *a, const char *s, const char **port)
 		*port = strrchr(s, ':') + 1;
 		return set_unix(a, s + 7, (size_t)(*port - s - 8));
 	}
+	if (strncmp(s, "tcp:", 4) == 0)
+		return set_tcp(a, s + 4);
 	errno = EINVAL;
 	die(s);
 }
@@ -90,8 +112,10 @@ static int listen_at(const char *address)
 	const char *port;
 	union address a;
 	socklen_t len = parse(&a, address, &port);
-	int fd = socket(a.any.sa_family, SOCK_STREAM, 0);
+	int fd = socket(a.any.sa_family, SOCK_STREAM, 0), on = 1;
 
+	/* A TCP port that was in use a moment ago is good enough. */
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (fd < 0 || bind(fd, &a.any, len) || listen(fd, BACKLOG))
 		die(address);
 	return fd;
@@ -131,17 +155,36 @@ static int connect_to(const char *address)
 	return -1;
 }
 
-/* What is sent: different for each connection, and nowhere the same */
+/*
+ * What is sent: different for each connection, and nowhere the same. Eight
+ * bytes at a time, since a guest may be interpreted.
+ */
 
 struct pattern {
-	uint32_t state;
+	uint64_t seed;
+	uint64_t at; /* in bytes */
 };
+
+/* The steps of splitmix64, whose words are all different. */
+static uint64_t word_of(uint64_t n)
+{
+	n *= 0x9e3779b97f4a7c15;
+	n = (n ^ (n >> 30)) * 0xbf58476d1ce4e5b9;
+	n = (n ^ (n >> 27)) * 0x94d049bb133111eb;
+	return n ^ (n >> 31);
+}
 
 static void fill(struct pattern *p, unsigned char *buf, size_t len)
 {
-	for (size_t i = 0; i < len; i++) {
-		p->state = p->state * 1664525 + 1013904223;
-		buf[i] = (unsigned char)(p->state >> 24);
+	while (len) {
+		uint64_t word = word_of(p->seed + p->at / sizeof(word));
+		size_t skip = p->at % sizeof(word), n = sizeof(word) - skip;
+
+		n = n < len ? n : len;
+		memcpy(buf, (unsigned char *)&word + skip, n);
+		p->at += n;
+		buf += n;
+		len -= n;
 	}
 }
 
@@ -228,7 +271,7 @@ static int echo(const char *address, int nr, uint64_t bytes)
 			continue;
 		e.left_to_send = bytes;
 		e.left_to_get = bytes;
-		e.out.state = (uint32_t)i * 77777;
+		e.out.seed = (uint64_t)i << 40;
 		e.in = e.out;
 		e.fd = connect_to(address);
 		if (e.fd < 0)
