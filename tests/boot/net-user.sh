@@ -22,6 +22,8 @@ server=
 
 # shellcheck source=tests/boot/guest-lib.sh
 . "$here/guest-lib.sh"
+# shellcheck source=tests/boot/net-lib.sh
+. "$here/net-lib.sh"
 
 end_all() {
 	[ -z "$vm_pid" ] || kill -9 "$vm_pid" 2>/dev/null
@@ -106,30 +108,12 @@ boot() {
 	vm_prompt
 }
 
-# What DHCP has said goes to the console and to the interface.
-get_address() {
-	vm_do 'printf "#!/bin/sh\n[ \$1 = bound ] || exit 0\nip addr add \$ip/\$mask dev \$interface\nip route add default via \$router\necho \"lease=\$ip \$router \$hostname\"\necho \$router >/router\n" >/lease; chmod +x /lease' &&
-		vm_do 'ip link set lo up; ip link set eth0 up; udhcpc -q -n -f -i eth0 -O hostname -s /lease'
-}
-
-# All of it at once, too.
-guest_fetches() {
-	vm_do "for i in $(seq -s ' ' $streams); do
-wget -q -O /file\$i http://\$(cat /router):$served/file & done; wait;
-sha256sum /file? | cut -d' ' -f1 | sort | uniq -c | sed 's/^ */sums=/'" &&
-		vm_is sums= "$streams $sum"
-}
-
 # longer_than BYTES rx|tx - the frames so far, on average; alone, one has 1514.
 longer_than() {
 	vm_do "cd /sys/class/net/eth0/statistics
 echo mean=\$((\$(cat $2_bytes) / \$(cat $2_packets))); cd /" || return 1
 	echo "# $2: $(vm_value mean=) bytes a frame" >&2
 	[ "$(vm_value mean=)" -gt "$1" ]
-}
-
-start_httpd() {
-	vm_do 'mkdir -p /www; cp /file1 /www/file; httpd -p 80 -h /www'
 }
 
 # The VM goes while the host still reads.

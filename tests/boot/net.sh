@@ -6,7 +6,7 @@
 #
 # MINIVMM=PROGRAM and GUEST=DIR say what runs and boots. SECONDS_EACH=10 and
 # MEGABYTES=200 make it longer than make check has time for.
-# shellcheck disable=SC2016,SC2034,SC2317 # guest-lib.sh uses them
+# shellcheck disable=SC2016,SC2034,SC2317 # guest-lib.sh, net-lib.sh use them
 set -u
 PATH=$PATH:/usr/sbin:/sbin
 
@@ -42,44 +42,20 @@ servers=()
 
 # shellcheck source=tests/boot/guest-lib.sh
 . "$here/guest-lib.sh"
+# shellcheck source=tests/boot/net-lib.sh
+. "$here/net-lib.sh"
 
 end_all() {
 	[ -z "$vm_pid" ] || kill -9 "$vm_pid" 2>/dev/null
 	[ ${#servers[@]} -eq 0 ] || kill "${servers[@]}" 2>/dev/null
 }
 
-# Both archives, one after the other.
-cat "$guest/initrd.gz" "$guest/net-tools.gz" >"$scratch/initrd"
 head -c "$((megabytes << 20))" /dev/urandom >"$scratch/sent"
 
 # make_tap NAME NUMBER [multi_queue] - 10.9.NUMBER.1, up.
 make_tap() {
 	ip tuntap add dev "$1" mode tap ${3:+"$3"} &&
 		ip addr add "10.9.$2.1/24" dev "$1" && ip link set "$1" up
-}
-
-# start_net NAME NUMBER OPTION... - a guest with 10.9.NUMBER.2 on its first
-# adapter.
-start_net() {
-	local name=$1 number=$2
-
-	shift 2
-	vm_start "$name" --kernel "$guest/bzImage" --initrd "$scratch/initrd" \
-		--cmdline "$CONSOLE" "$@"
-	vm_prompt && vm_do "ip link set lo up; ip link set eth0 up &&
-ip addr add 10.9.$number.2/24 dev eth0"
-}
-
-# Bits per second that the receiver of the last iperf3 saw, for people.
-rate() {
-	tr -d '\r' <"$vm_out" | awk '/SUM.*receiver/ { r = $6 " " $7 }
-		END { print r }'
-}
-
-# flood NUMBER [-R] - eight streams, from the guest or (-R) to it.
-flood() {
-	vm_do "iperf3 -c 10.9.$1.1 -t $seconds -P 8 ${2:-} >/tmp/iperf;
-status=\$?; grep -e SUM -e error /tmp/iperf; (exit \$status)"
 }
 
 # The file goes to the guest and from there back, at the same time.
@@ -120,11 +96,7 @@ is_up() {
 	vm_do 'test "$(cat /sys/class/net/eth0/carrier)" = 1'
 }
 
-no_errors() {
-	vm_do '! cat /sys/class/net/eth0/statistics/*_errors | grep -vx 0 &&
-! dmesg | grep -i -e "hw csum" -e "rx error" -e "bad gso"'
-}
-
+make_net_initrd
 ip link set lo up
 iperf3 -s >"$scratch/iperf.log" 2>&1 &
 servers+=($!)
@@ -143,8 +115,7 @@ vm_do 'mkfifo /tmp/fifo'
 check "segments are left to the host" vm_do \
 	'ethtool -k eth0 | grep "^tcp-segmentation-offload: on"'
 flood_both 1 "with offloads"
-check "offloads are switched off" vm_do \
-	'ethtool -K eth0 tx off rx-gro-hw off gso off gro off'
+check "offloads are switched off" no_offloads
 flood_both 1 "without offloads"
 check "no frame was bad" no_errors
 check "the guest takes another address" vm_do \

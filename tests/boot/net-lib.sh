@@ -1,0 +1,67 @@
+# shellcheck shell=dash disable=SC2016,SC2154
+# net-lib.sh - what guests do with their networks, over a tap and over one that
+# needs no setup.
+#
+# Sourced after guest-lib.sh: in the KVM lab by its busybox, on this machine by
+# bash. Who sources it has set as well:
+#   seconds     that an iperf3 runs
+#   served      port of a web server on this loopback; $sum is the SHA-256 of
+#               its /file
+#   streams     how many connections fetch that at once
+# On a tap the guest is 10.9.NUMBER.2, its peer 10.9.NUMBER.1.
+
+# start_net NAME NUMBER OPTION... - a guest with an address on its first
+# adapter.
+start_net() {
+	local name=$1 number=$2
+
+	shift 2
+	vm_start "$name" --kernel "$images/bzImage" \
+		--initrd "$scratch/net-initrd" --cmdline "$CONSOLE" "$@"
+	vm_prompt && vm_do "ip link set lo up; ip link set eth0 up &&
+ip addr add 10.9.$number.2/24 dev eth0"
+}
+
+# The archive of start_net: the kernel unpacks both, one after the other.
+make_net_initrd() {
+	cat "$images/initrd.gz" "$images/net-tools.gz" >"$scratch/net-initrd"
+}
+
+# Bits per second that the receiver of the last iperf3 saw, for people.
+rate() {
+	tr -d '\r' <"$vm_out" | awk '/SUM.*receiver/ { r = $6 " " $7 }
+		END { print r }'
+}
+
+# flood NUMBER [-R] - eight streams, from the guest or (-R) to it.
+flood() {
+	vm_do "iperf3 -c 10.9.$1.1 -t $seconds -P 8 ${2:-} >/tmp/iperf;
+status=\$?; grep -e SUM -e error /tmp/iperf; (exit \$status)"
+}
+
+no_offloads() {
+	vm_do 'ethtool -K eth0 tx off rx-gro-hw off gso off gro off'
+}
+
+no_errors() {
+	vm_do '! cat /sys/class/net/eth0/statistics/*_errors | grep -vx 0 &&
+! dmesg | grep -i -e "hw csum" -e "rx error" -e "bad gso"'
+}
+
+# What DHCP has said goes to the console and to the interface.
+get_address() {
+	vm_do 'printf "#!/bin/sh\n[ \$1 = bound ] || exit 0\nip addr add \$ip/\$mask dev \$interface\nip route add default via \$router\necho \"lease=\$ip \$router \$hostname\"\necho \$router >/router\n" >/lease; chmod +x /lease' &&
+		vm_do 'ip link set lo up; ip link set eth0 up; udhcpc -q -n -f -i eth0 -O hostname -s /lease'
+}
+
+# All of it at once, too.
+guest_fetches() {
+	vm_do "for i in $(seq -s ' ' "$streams"); do
+wget -q -O /file\$i http://\$(cat /router):$served/file & done; wait;
+sha256sum /file? | cut -d' ' -f1 | sort | uniq -c | sed 's/^ */sums=/'" &&
+		vm_is sums= "$streams $sum"
+}
+
+start_httpd() {
+	vm_do 'mkdir -p /www; cp /file1 /www/file; httpd -p 80 -h /www'
+}
