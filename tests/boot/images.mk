@@ -3,7 +3,7 @@
 #
 #   bzImage vmlinux lib/modules   from Debian's linux-image-cloud-amd64
 #   initrd.gz                     busybox and the drivers of minivmm's devices
-#   net-tools.gz                  iperf3 and ethtool, to go behind it
+#   net-tools.gz                  iperf3, ethtool and stream, to go behind it
 #   root.img                      a minimal Debian, ext4, 512 MiB
 #   generic/                      bzImage, lib/modules and initrd.gz again, of
 #                                 linux-image-amd64: the same root.img boots
@@ -74,8 +74,8 @@ $(GUEST)/i386/%/initrd.gz: tests/boot/mk-initrd.sh tests/boot/initrd-init \
 	$< $(@D) tests/boot/initrd-init $@ virtio_mmio virtio_blk || rm -f $@
 
 # What the test of networks runs in its guest, behind initrd.gz.
-$(GUEST)/net-tools.gz: tests/boot/mk-tools.sh
-	$(call say,TOOLS,$@)mkdir -p $(@D) && $< $@ iperf3 ethtool
+$(GUEST)/net-tools.gz: tests/boot/mk-tools.sh $(GUEST)/stream
+	$(call say,TOOLS,$@)mkdir -p $(@D) && $< $@ iperf3 ethtool $(GUEST)/stream
 
 # Half a minute and some 60 packages: not made again for a new kernel.
 $(GUEST)/rootfs.tar: tests/boot/mk-rootfs.sh

@@ -1,23 +1,25 @@
 #!/usr/bin/env bash
-# mk-tools.sh OUT.gz PROGRAM... - programs of this machine with the libraries
-# that they need, as an archive to be put behind an initrd: the kernel unpacks
-# both.
+# mk-tools.sh OUT.gz PROGRAM... - programs of this machine, or at a path, with
+# the libraries that they need, as an archive to be put behind an initrd: the
+# kernel unpacks both.
 set -eu
 PATH=$PATH:/usr/sbin:/sbin
 
 out=${1:?usage: mk-tools.sh OUT.gz PROGRAM...}
 shift
 
-# libraries FILE - their paths, as the dynamic linker finds them.
+# libraries FILE - their paths, as the dynamic linker finds them. Of a static
+# program ldd says that it has none, and fails.
 libraries() {
-	ldd "$1" | sed -n 's|.*=> \(/[^ ]*\) .*|\1|p; s|^[[:space:]]*\(/[^ ]*\) .*|\1|p'
+	{ ldd "$1" 2>/dev/null || true; } |
+		sed -n 's|.*=> \(/[^ ]*\) .*|\1|p; s|^[[:space:]]*\(/[^ ]*\) .*|\1|p'
 }
 
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 for name in "$@"; do
 	file=$(command -v "$name")
-	install -D "$file" "$tmp/bin/$name"
+	install -D "$file" "$tmp/bin/${name##*/}"
 	for lib in $(libraries "$file"); do
 		install -D "$lib" "$tmp$lib"
 	done
