@@ -21,9 +21,10 @@ run_guests() {
 	for f in "$boot"/guests/*.sh "$here"/guests/*.sh; do
 		[[ ${f##*/} != *"$only"* ]] || args+=(-f "$f")
 	done
-	args+=(-f "$boot/guest-lib.sh" -f "$guest/bzImage"
-		-f "$guest/vmlinux" -f "$guest/initrd.gz")
-	args+=(-p "$minivmm" -p "$(command -v script)")
+	args+=(-f "$boot/guest-lib.sh" -f "$boot/net-lib.sh"
+		-f "$guest/bzImage" -f "$guest/vmlinux"
+		-f "$guest/initrd.gz")
+	args+=(-p "$minivmm" -l libslirp.so.0 -p "$(command -v script)")
 	GUEST=$guest "$here/lab.sh" -t 540 -d "$root_image" \
 		-d "$tmp/blank.img" "${args[@]}" "$(lab_script)"
 }
@@ -34,6 +35,7 @@ lab_script() {
 		minivmm=minivmm accel=auto images=/lab scratch=/tmp
 		root_disk=/dev/vda blank_disk=/dev/vdb patience=120
 		. /lab/guest-lib.sh
+		. /lab/net-lib.sh
 		up() { cut -d . -f 1 /proc/uptime; }
 		for f in /lab/[0-9]*.sh; do
 			t=$(up)

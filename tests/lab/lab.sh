@@ -2,22 +2,25 @@
 # lab.sh - run a program in the KVM lab: a Debian kernel with a working
 # /dev/kvm, inside QEMU's emulator, which emulates AMD's SVM. Correct, slow.
 #
-#   lab.sh [-t SECONDS] [-d DISK]... [-f FILE]... [-p PROGRAM]... COMMAND
+#   lab.sh [-t SECONDS] [-d DISK]... [-f FILE]... [-p PROGRAM]...
+#          [-l LIBRARY]... COMMAND
 #
 # COMMAND is a line for the lab's shell. Files and programs appear in /lab
-# under their own names, programs with their libraries; disks are /dev/vda,
+# under their own names, programs with their libraries; a LIBRARY is one that a
+# program opens by itself, libslirp.so.0 for example. Disks are /dev/vda,
 # /dev/vdb ... and may be written. Prints what COMMAND prints; ends with its
 # status, 124 when the time is over, 125 when the lab itself failed.
 # GUEST=DIR has bzImage and lab.cpio (see tests/boot/images.mk);
 # LAB_LOG=FILE receives the lab's own console.
 set -eu
+PATH=$PATH:/usr/sbin:/sbin
 
 guest=${GUEST:-build/guest}
 seconds=300
-disks=() files=() programs=()
+disks=() files=() programs=() opened=()
 
 usage() {
-	sed -n '5s/^# *//p' "$0" >&2
+	sed -n '5,6s/^# *//p' "$0" >&2
 	exit 125
 }
 
@@ -26,6 +29,19 @@ libraries() {
 	# A static program makes ldd fail, and needs nothing.
 	{ ldd "$@" 2>/dev/null || true; } |
 		grep -o '/[^ )]*' | grep -v ':$' | sort -u
+}
+
+# path_of LIBRARY - where the loader would find it.
+path_of() {
+	local path
+
+	path=$(ldconfig -p | awk -v name="$1" \
+		'$1 == name && /x86-64/ { print $NF; exit }')
+	[ -n "$path" ] || {
+		echo "lab.sh: $1: no such library here" >&2
+		exit 125
+	}
+	echo "$path"
 }
 
 # The lab's own part of the initramfs: appended to lab.cpio, the kernel
@@ -37,7 +53,7 @@ pack_lab() {
 	for f in "${files[@]}" "${programs[@]}"; do
 		cp -L "$f" "$lab/"
 	done
-	for f in $(libraries "${programs[@]}"); do
+	for f in "${opened[@]}" $(libraries "${programs[@]}" "${opened[@]}"); do
 		cp -L "$f" "$lab/lib/"
 		case $f in
 		# The one library that is found by its absolute name.
@@ -76,12 +92,13 @@ lab_status() {
 	esac
 }
 
-while getopts t:d:f:p: opt; do
+while getopts t:d:f:p:l: opt; do
 	case $opt in
 	t) seconds=$OPTARG ;;
 	d) disks+=("$OPTARG") ;;
 	f) files+=("$OPTARG") ;;
 	p) programs+=("$OPTARG") ;;
+	l) opened+=("$(path_of "$OPTARG")") ;;
 	*) usage ;;
 	esac
 done
