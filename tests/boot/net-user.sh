@@ -116,6 +116,21 @@ echo mean=\$((\$(cat $2_bytes) / \$(cat $2_packets))); cd /" || return 1
 	[ "$(vm_value mean=)" -gt "$1" ]
 }
 
+# What the guest sends over IPv6 arrives, and none of it was "too big".
+sends_over_ipv6() {
+	local six_port socat_pid
+
+	six_port=$(free_port)
+	socat -u "TCP6-LISTEN:$six_port,bind=[::1]" "CREATE:$scratch/six" &
+	socat_pid=$!
+	vm_do "until ip -6 addr show dev eth0 | grep fec0: | grep -v tentative
+do sleep 0.2; done; nc fec0::2 $six_port </file1;
+sed -n 's/^Icmp6InPktTooBigs[^0-9]*//p' /proc/net/snmp6 | sed 's/^/too-big=/'" ||
+		return 1
+	wait $socat_pid
+	cmp "$scratch/www/file" "$scratch/six" && vm_is too-big= 0
+}
+
 # The VM goes while the host still reads.
 killed() {
 	fetch "$1" file $streams >"$scratch/cut" 2>&1 &
@@ -190,6 +205,11 @@ check "user: and a name" vm_is lease= "10.0.2.15 10.0.2.2 web"
 check "user: the gateway answers pings" vm_do 'ping -c 1 -W 5 10.0.2.2'
 check "user: the guest fetches from this host, $streams at once" guest_fetches
 check "user: what it got came as long segments" longer_than 2000 rx
+if [ -n "$(ip -6 addr show dev lo)" ]; then
+	check "user: the guest sends to this host over IPv6" sends_over_ipv6
+else
+	skip 1 "user: IPv6" "this host has none"
+fi
 check "user: the guest starts a server" start_httpd
 check "user: this host fetches from the guest, $streams at once" gets_all 8090
 check "user: the guest sent long segments" longer_than 2000 tx
