@@ -2,9 +2,13 @@
 # kernels.sh - TAP: real kernels under minivmm, in one boot of the KVM lab.
 #
 # MINIVMM=PROGRAM and GUEST=DIR say what runs and boots. ONLY=PATTERN runs
-# those files of guests/, here and in boot/, whose names it matches. The
-# consoles of the guests are shown where a claim fails. What guests wrote is
-# checked here, in the image, when everything that ran is gone.
+# those files of guests/, here and in boot/, whose names it matches;
+# SECONDS_EACH=10 and MEGABYTES=200 make that of taps longer. The consoles of
+# the guests are shown where a claim fails. What guests wrote is checked here,
+# in the image, when everything that ran is gone.
+#
+# With minutes of many interrupts the lab itself was seen to stand still or to
+# panic, in QEMU 7.2's emulation of SVM: then a longer run has to be repeated.
 # shellcheck disable=SC2317 # claims are called through check
 set -eu
 PATH=$PATH:/usr/sbin:/sbin
@@ -12,6 +16,8 @@ PATH=$PATH:/usr/sbin:/sbin
 minivmm=${MINIVMM:-build/minivmm}
 guest=${GUEST:-build/guest}
 only=${ONLY:-}
+seconds=${SECONDS_EACH:-1}
+megabytes=${MEGABYTES:-8}
 here=$(dirname "$0")
 boot=$here/../boot
 
@@ -23,17 +29,20 @@ run_guests() {
 	done
 	args+=(-f "$boot/guest-lib.sh" -f "$boot/net-lib.sh"
 		-f "$guest/bzImage" -f "$guest/vmlinux"
-		-f "$guest/initrd.gz")
-	args+=(-p "$minivmm" -l libslirp.so.0 -p "$(command -v script)")
-	GUEST=$guest "$here/lab.sh" -t 540 -d "$root_image" \
+		-f "$guest/initrd.gz" -f "$guest/net-tools.gz")
+	args+=(-p "$minivmm" -p "$guest/stream" -l libslirp.so.0
+		-p "$(command -v script)" -p "$(command -v iperf3)")
+	GUEST=$guest "$here/lab.sh" -t "$limit" -d "$root_image" \
 		-d "$tmp/blank.img" "${args[@]}" "$(lab_script)"
 }
 
 # All files share one shell, and with it the counter of claims.
 lab_script() {
+	echo "seconds=$seconds megabytes=$megabytes"
 	cat <<-'END'
 		minivmm=minivmm accel=auto images=/lab scratch=/tmp
 		root_disk=/dev/vda blank_disk=/dev/vdb patience=120
+		stream=stream
 		. /lab/guest-lib.sh
 		. /lab/net-lib.sh
 		up() { cut -d . -f 1 /proc/uptime; }
@@ -67,6 +76,8 @@ root_image=$tmp/root.img
 cp --sparse=always "$guest/root.img" "$root_image"
 truncate -s 64M "$tmp/blank.img"
 
+# Longer transfers have longer to take.
+limit=$((540 + 4 * (seconds - 1) + 4 * (megabytes - 8)))
 failed=0
 run_guests | tee "$tmp/tap" || failed=1
 check "the lab ran to its end" grep -q '^# the lab was up' "$tmp/tap"

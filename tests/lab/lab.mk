@@ -9,6 +9,7 @@ $(GUEST)/lab.cpio: tests/boot/mk-initrd.sh tests/lab/lab-init \
 
 .PHONY: check-lab
 #: check-lab      real kernels in the KVM lab; ONLY=PATTERN: some of them
-check-lab: $(O)/minivmm guest-images $(GUEST)/lab.cpio
-	$(Q)MINIVMM=$(O)/minivmm GUEST=$(GUEST) TEST_TIMEOUT=600 \
+check-lab: $(O)/minivmm guest-images $(addprefix $(GUEST)/,lab.cpio \
+		net-tools.gz stream)
+	$(Q)MINIVMM=$(O)/minivmm GUEST=$(GUEST) TEST_TIMEOUT=1800 \
 	tests/tools/run-tests.sh tests/lab/kernels.sh

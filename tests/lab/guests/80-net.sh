@@ -1,30 +1,44 @@
 # shellcheck shell=dash disable=SC2016,SC2034,SC2086,SC2154
-# A network adapter on a tap that minivmm makes: what goes through comes out
-# unchanged, both ways. An nc ends when its peer has nothing more to say, so who
-# receives has an input that stays open.
+# A network adapter on a tap that minivmm makes, and that is then moved into a
+# network namespace: iperf3 both ways, contents that come back unchanged, with
+# offloads and without.
 
 tap=net$$
-vm_start net $LINUX --cmdline "$CONSOLE" --net "tap:$tap"
-check "a guest with a network adapter starts" vm_prompt
-ip addr add 10.9.0.1/24 dev $tap
-ip link set $tap up
-check "the host answers its ping" vm_do 'ip link set eth0 up &&
-ip addr add 10.9.0.2/24 dev eth0 && ping -c 2 -w 20 10.9.0.1'
+at_peer=
 
-dd if=/dev/urandom of="$scratch/sent" bs=64k count=128 2>/dev/null
-nc -l -p 5001 <"$scratch/sent" &
-nc_pid=$!
-check "8 MB come from the host" vm_do 'nc 10.9.0.1 5001 >/tmp/got &&
-sha256sum </tmp/got | sed "s/^/sum=/"'
-wait $nc_pid
-check "they are what was sent" vm_is sum= "$(sha256sum <"$scratch/sent")"
+# A namespace stays as long as somebody is in it.
+make_namespace() {
+	unshare -n sleep 100000 &
+	peer_pid=$!
+	until [ "$(readlink /proc/$peer_pid/ns/net)" != \
+		"$(readlink /proc/self/ns/net)" ]; do
+		usleep 10000
+	done
+	at_peer="nsenter -n/proc/$peer_pid/ns/net"
+	$at_peer ip link set lo up
+}
 
-mkfifo "$scratch/idle"
-nc -l -p 5002 >"$scratch/back" <>"$scratch/idle" &
-nc_pid=$!
-check "8 MB go to the host" vm_do 'nc 10.9.0.1 5002 </tmp/got'
-wait $nc_pid
-check "they are the same" cmp "$scratch/sent" "$scratch/back"
+move_tap() {
+	ip link set $tap netns $peer_pid &&
+		$at_peer ip addr add 10.9.0.1/24 dev $tap &&
+		$at_peer ip link set $tap up
+}
+
+make_net_initrd
+make_namespace
+check "a guest with a network adapter starts" \
+	start_net net 0 --net "tap:$tap"
+check "its tap is moved into a network namespace" move_tap
+check "what is there answers its ping" vm_do 'ping -c 2 -w 20 10.9.0.1'
+$at_peer iperf3 -s >"$scratch/iperf.log" 2>&1 &
+iperf_pid=$!
+check "segments are left to the host" vm_do \
+	'ethtool -k eth0 | grep "^tcp-segmentation-offload: on"'
+flood_both 0 "with offloads"
+check "offloads are switched off" no_offloads
+flood_both 0 "without offloads"
+check "no frame was bad" no_errors
 vm_type exit
 vm_end
 check "the guest powers off" vm_ended_with 0
+kill $iperf_pid $peer_pid
