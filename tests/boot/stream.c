@@ -251,6 +251,7 @@ static void run_echo(struct echo *e)
 
 		if (e->left_to_send)
 			p.events |= POLLOUT;
+		errno = ETIMEDOUT; /* if poll() says so */
 		if (poll(&p, 1, PATIENT) != 1)
 			die("poll");
 		if (p.revents & POLLOUT)
