@@ -7,8 +7,9 @@
 # the guests are shown where a claim fails. What guests wrote is checked here,
 # in the image, when everything that ran is gone.
 #
-# With minutes of many interrupts the lab itself was seen to stand still or to
-# panic, in QEMU 7.2's emulation of SVM: then a longer run has to be repeated.
+# After minutes of many interrupts the lab itself was seen to stand still, and
+# to panic: QEMU 7.2 had let an interrupt in right after the exit of a guest,
+# before KVM had its own GS back.
 # shellcheck disable=SC2317 # claims are called through check
 set -eu
 PATH=$PATH:/usr/sbin:/sbin

@@ -8,13 +8,17 @@ at_peer=
 
 # A namespace stays as long as somebody is in it.
 make_namespace() {
+	local tries=$((patience * 4))
+
 	unshare -n sleep 100000 &
 	peer_pid=$!
+	at_peer="nsenter -n/proc/$peer_pid/ns/net"
 	until [ "$(readlink /proc/$peer_pid/ns/net)" != \
 		"$(readlink /proc/self/ns/net)" ]; do
-		usleep 10000
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || return 1
+		sleep 0.25
 	done
-	at_peer="nsenter -n/proc/$peer_pid/ns/net"
 	$at_peer ip link set lo up
 }
 
@@ -25,7 +29,7 @@ move_tap() {
 }
 
 make_net_initrd
-make_namespace
+check "there is a network namespace" make_namespace
 check "a guest with a network adapter starts" \
 	start_net net 0 --net "tap:$tap"
 check "its tap is moved into a network namespace" move_tap
