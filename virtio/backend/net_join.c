@@ -16,6 +16,7 @@
 #include <linux/virtio_net.h>
 #include <netinet/in.h>
 #include <netinet/ip.h>
+#include <netinet/ip6.h>
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
 #include <string.h>
@@ -107,14 +108,19 @@ void netb_join_start(struct netb_join *j, const struct iovec *iov,
 static void blank(const struct netb_headers *h, uint8_t *head)
 {
 	struct tcphdr tcp;
+	struct ip6_hdr ip6;
 	struct iphdr ip;
 
-	netb_headers_set_end(h, head, h->payload);
 	if (h->version == 4) {
 		memcpy(&ip, head + h->ip, sizeof(ip));
+		ip.tot_len = 0;
 		ip.id = 0;
 		ip.check = 0;
 		memcpy(head + h->ip, &ip, sizeof(ip));
+	} else {
+		memcpy(&ip6, head + h->ip, sizeof(ip6));
+		ip6.ip6_plen = 0;
+		memcpy(head + h->ip, &ip6, sizeof(ip6));
 	}
 	memcpy(&tcp, head + h->l4, sizeof(tcp));
 	tcp.seq = 0;
