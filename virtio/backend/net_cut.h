@@ -2,9 +2,7 @@
 /*
  * net_cut.h - a long TCP frame into frames with a segment each.
  *
- * An iovec of a frame begins with its virtio_net_hdr_v1; offsets count from
- * behind that, from the destination address. Its buffers belong to the guest,
- * which may write to them meanwhile: what decides is read once, into a copy.
+ * Frames, offsets and who writes to buffers: as in net_packet.h.
  *
  * Any thread; one at a time for each object.
  */
