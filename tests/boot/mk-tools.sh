@@ -8,12 +8,8 @@ PATH=$PATH:/usr/sbin:/sbin
 out=${1:?usage: mk-tools.sh OUT.gz PROGRAM...}
 shift
 
-# libraries FILE - their paths, as the dynamic linker finds them. Of a static
-# program ldd says that it has none, and fails.
-libraries() {
-	{ ldd "$1" 2>/dev/null || true; } |
-		sed -n 's|.*=> \(/[^ ]*\) .*|\1|p; s|^[[:space:]]*\(/[^ ]*\) .*|\1|p'
-}
+# shellcheck source=tests/tools/ldd-lib.sh
+. "$(dirname "$0")/../tools/ldd-lib.sh"
 
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT

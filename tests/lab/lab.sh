@@ -19,16 +19,12 @@ guest=${GUEST:-build/guest}
 seconds=300
 disks=() files=() programs=() opened=()
 
+# shellcheck source=tests/tools/ldd-lib.sh
+. "$(dirname "$0")/../tools/ldd-lib.sh"
+
 usage() {
 	sed -n '5,6s/^# *//p' "$0" >&2
 	exit 125
-}
-
-# libraries PROGRAM... - files that the loader would map, and the loader.
-libraries() {
-	# A static program makes ldd fail, and needs nothing.
-	{ ldd "$@" 2>/dev/null || true; } |
-		grep -o '/[^ )]*' | grep -v ':$' | sort -u
 }
 
 # path_of LIBRARY - where the loader would find it.
