@@ -36,7 +36,7 @@ fi
 
 tmp=$(mktemp -d)
 server=
-declare -A guests=() consoles=()
+declare -A guests=() consoles=() # of each, its process and its input
 clean_up() {
 	[ -z "$server" ] || kill "$server"
 	[ ${#guests[@]} -eq 0 ] || kill -9 "${guests[@]}" 2>/dev/null
@@ -140,14 +140,15 @@ inside="10.0.2.2 $seconds user"
 run user "$inside" "${mine[@]}" --net user
 between="10.8.0.1 $seconds between"
 "$mv" switch --listen "$tmp/switch" &
-switch=$!
+guests[switch]=$!
 until [ -S "$tmp/switch" ]; do
 	sleep 0.05
 done
 start_peer "${mine[@]}" --net "switch:$tmp/switch"
 run between "$between" "${mine[@]}" --net "switch:$tmp/switch"
 end_peer
-kill $switch
+kill "${guests[switch]}"
+unset "guests[switch]"
 if command -v qemu-system-x86_64 >/dev/null; then
 	link=stream,id=n,addr.type=unix,addr.path=$tmp/link
 	start_peer "${qemu[@]}" -device virtio-net-pci,netdev=n,romfile= \
