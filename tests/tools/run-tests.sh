@@ -5,8 +5,9 @@
 #
 # A program prints TAP ("ok N - claim", "not ok N - claim", "# SKIP reason") and
 # exits 0 pass, 1 fail, 77 skip, 124 timeout. A program that exits non-zero
-# without a "not ok", or prints no result at all, counts as one failure. The
-# last line printed is "N passed, N failed, N skipped".
+# without a "not ok", or prints no result at all, counts as one failure. What
+# it prints from "# warning" on is shown even where nothing failed. The last
+# line printed is "N passed, N failed, N skipped".
 #
 # TEST_TIMEOUT=SECONDS bounds each program (default 300).
 set -u
@@ -15,6 +16,23 @@ limit=${TEST_TIMEOUT:-300}
 passed=0 failed=0 skipped=0
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
+
+# show_failure - how it ended, and the claims that failed before that.
+show_failure() {
+	local last=40
+
+	tail -n $last "$log" | sed 's/^/     | /'
+	head -n -$last "$log" | awk '/^not ok / && !n++ { print "     failed before:" }
+		!/^#/ { failed = /^not ok / }
+		failed { print "     | " $0 }' | head -n 200
+}
+
+# show_notices - what is worth a look in what passed.
+show_notices() {
+	awk '/^# warning/ { warned = 1 }
+		!/^#/ { warned = 0 }
+		warned || tolower($0) ~ /^ok .*# skip/ { print "     | " $0 }' "$log"
+}
 
 for prog in "$@"; do
 	start=$(date +%s)
@@ -41,10 +59,10 @@ for prog in "$@"; do
 
 	if [ "$f" -gt 0 ]; then
 		echo "FAIL $prog (status $status, ${took}s)"
-		sed 's/^/     | /' "$log" | tail -n 60
+		show_failure
 	elif [ $status -ne 77 ]; then
 		printf 'PASS %s (%d tests, %ds)\n' "$prog" "$p" "$took"
-		grep -iE '^ok .*# skip' "$log" | sed 's/^/     | /'
+		show_notices
 	fi
 	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 done
