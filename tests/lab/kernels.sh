@@ -7,7 +7,7 @@
 # the guests are shown where a claim fails. What guests wrote is checked here,
 # in the image, when everything that ran is gone.
 #
-# The lab is an emulated machine with faults of its own: with two CPUs, one of
+# The lab is an emulated machine with faults of its own (see lab.sh): one of
 # fifty panicked, and in another a guest ended early. So what fails in one lab
 # is tried in a second one, from fresh disks, and that counts; what the first
 # one said is told as comments, under a warning.

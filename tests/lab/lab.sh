@@ -12,7 +12,7 @@
 # status, 124 when the time is over, 125 when the lab itself failed.
 # GUEST=DIR has bzImage and lab.cpio (see tests/boot/images.mk);
 # LAB_LOG=FILE receives the lab's own console; LAB_CPUS=N is how many CPUs the
-# lab has (default 1).
+# lab has (default 2).
 set -eu
 PATH=$PATH:/usr/sbin:/sbin
 
@@ -64,10 +64,10 @@ pack_lab() {
 # Without XSAVE: QEMU 7.2 does not intercept XSETBV, so KVM never learns of the
 # guest's XCR0, and kernels find their XSAVE area inconsistent.
 #
-# With one CPU: by its source, QEMU 7.2 keeps the vector of an injection at VMRUN
-# as a pending exception, and delivers it again when another CPU stops this one;
-# and it notes virtual interrupts without the lock, which may lose a request of
-# another CPU. With two CPUs, labs and their guests panicked or stood still.
+# By its source, QEMU 7.2 keeps the vector of an injection at VMRUN as a pending
+# exception, and delivers it again when another CPU stops this one; and it notes
+# virtual interrupts without the lock, which may lose a request. With two CPUs
+# labs and their guests panicked, with one CPU labs stood still.
 boot_lab() {
 	local args=() d
 
@@ -76,7 +76,7 @@ boot_lab() {
 	done
 	# Not interactive: a terminal of the caller stays as it is.
 	timeout -k 5 "$seconds" qemu-system-x86_64 \
-		-accel tcg,thread=multi -M q35 -cpu max,-xsave -smp "${LAB_CPUS:-1}" -m 2048 \
+		-accel tcg,thread=multi -M q35 -cpu max,-xsave -smp "${LAB_CPUS:-2}" -m 2048 \
 		-nodefaults -no-user-config -no-reboot -display none \
 		-device isa-debug-exit,iobase=0xf4,iosize=1 \
 		-serial "file:$log" -serial stdio \
