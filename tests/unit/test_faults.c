@@ -15,6 +15,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <liburing.h>
+#include <linux/kvm.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/epoll.h>
@@ -70,8 +71,6 @@ FAULT(void *, mmap, MAP_FAILED, ENOMEM,
       (at, len, prot, flags, fd, off))
 FAULT(int, open, -1, EMFILE, (const char *path, int flags, mode_t mode),
       (path, flags, mode))
-FAULT(int, ioctl, -1, ENOMEM, (int fd, unsigned long request, void *arg),
-      (fd, request, arg))
 FAULT(int, fcntl, -1, EINVAL, (int fd, int cmd, long arg), (fd, cmd, arg))
 FAULT(int, eventfd, -1, EMFILE, (unsigned int n, int flags), (n, flags))
 FAULT(int, memfd_create, -1, EMFILE, (const char *name, unsigned int flags),
@@ -102,6 +101,24 @@ FAULT(int, epoll_pwait2, -1, ENOMEM,
       (int fd, struct epoll_event *ev, int n, const struct timespec *t,
        const sigset_t *set),
       (fd, ev, n, t, set))
+
+/* The next call for it comes back from a signal; 0: none does. */
+static atomic_ulong interrupted_request;
+
+int __real_ioctl(int fd, unsigned long request, void *arg);
+int __wrap_ioctl(int fd, unsigned long request, void *arg);
+int __wrap_ioctl(int fd, unsigned long request, void *arg)
+{
+	if (request && request == interrupted_request) {
+		interrupted_request = 0;
+		errno = EINTR;
+		return -1;
+	}
+	if (!is_due())
+		return __real_ioctl(fd, request, arg);
+	set_errno(ENOMEM);
+	return -1;
+}
 
 struct vm {
 	struct vm_config config;
@@ -251,6 +268,22 @@ static void creation_survives_every_refusal(void **state)
 	creation_survives_every_fault("kvm", "auto", EPERM);
 }
 
+/* Signals for other threads and earlier machines may still be on their way. */
+static void creation_goes_on_after_a_signal(void **state)
+{
+	static struct vm vm;
+
+	(void)state;
+	if (!tiny_engine("kvm"))
+		skip();
+	set_up_vm(&vm, "kvm", "auto");
+	interrupted_request = KVM_CREATE_VM;
+	assert_true(try_create(&vm, FAULTS_MAX));
+	assert_int_equal(interrupted_request, 0);
+	has_run(&vm, (struct machine_result){ MACHINE_EXIT, STATUS }, 0);
+	tear_down_vm(&vm);
+}
+
 /* Call @fault of a run fails. True: none was left. */
 static bool try_run(struct vm *vm, int fault)
 {
@@ -317,6 +350,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(creation_survives_every_fault_with_io_uring),
 	cmocka_unit_test(creation_survives_every_fault_with_poll),
 	cmocka_unit_test(creation_survives_every_refusal),
+	cmocka_unit_test(creation_goes_on_after_a_signal),
 	cmocka_unit_test(creation_survives_every_fault_without_kvm),
 	cmocka_unit_test(run_survives_every_fault_with_io_uring),
 	cmocka_unit_test(run_survives_every_fault_with_poll),

@@ -204,6 +204,22 @@ static int split_irqchip(struct kvm_engine *k)
 	return 0;
 }
 
+/*
+ * KVM gives a VM up for any pending signal, be it one that asked an earlier
+ * machine of this thread to stop. Every signal ends it once at most.
+ */
+static int create_vm(int dev_fd)
+{
+	int fd;
+
+	do
+		fd = kvm_ioctl(dev_fd, KVM_CREATE_VM, NULL);
+	while (fd == -EINTR);
+	if (fd < 0)
+		log_err("KVM_CREATE_VM: %s", strerror(-fd));
+	return fd;
+}
+
 static int open_vm(struct kvm_engine *k)
 {
 	char why[256];
@@ -220,11 +236,9 @@ static int open_vm(struct kvm_engine *k)
 		return err;
 	}
 
-	k->vm_fd = kvm_ioctl(k->dev_fd, KVM_CREATE_VM, NULL);
-	if (k->vm_fd < 0) {
-		log_err("KVM_CREATE_VM: %s", strerror(-k->vm_fd));
+	k->vm_fd = create_vm(k->dev_fd);
+	if (k->vm_fd < 0)
 		return k->vm_fd;
-	}
 	err = kvm_ioctl(k->dev_fd, KVM_GET_VCPU_MMAP_SIZE, NULL);
 	if (err < 0)
 		return err;
