@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# kernels.sh - TAP: real kernels under minivmm, in one boot of the KVM lab.
+# kernels.sh - TAP: real kernels under minivmm, in the KVM lab.
 #
 # MINIVMM=PROGRAM and GUEST=DIR say what runs and boots. ONLY=PATTERN runs
 # those files of guests/, here and in boot/, whose names it matches;
@@ -77,12 +77,10 @@ check_image() {
 	check "the image is a clean file system" is_clean
 }
 
-# run_lab TAP - one lab, from fresh disks; whether all claims held.
+# run_lab - one lab, from fresh disks, into $tap; whether all claims held.
 run_lab() {
-	local tap=$1
-
-	rm -f "$root_image" "$tmp/blank.img"
 	cp --sparse=always "$guest/root.img" "$root_image"
+	rm -f "$tmp/blank.img"
 	truncate -s 64M "$tmp/blank.img"
 	run_guests >"$tap" 2>&1 || echo "# the lab ended with status $?" >>"$tap"
 	{
@@ -96,17 +94,17 @@ run_lab() {
 
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
-root_image=$tmp/root.img
+tap=$tmp/tap root_image=$tmp/root.img
 # shellcheck source=tests/boot/image-lib.sh
 . "$boot/image-lib.sh"
 
 # Longer transfers have longer to take.
 limit=$((540 + 4 * (seconds - 1) + 4 * (megabytes - 8)))
 status=0
-if ! run_lab "$tmp/tap"; then
+if ! run_lab; then
 	echo "# warning: not everything held in a first lab:"
-	sed 's/^/# | /' "$tmp/tap"
-	run_lab "$tmp/tap" || status=1
+	sed 's/^/# | /' "$tap"
+	run_lab || status=1
 fi
-cat "$tmp/tap"
+cat "$tap"
 exit $status

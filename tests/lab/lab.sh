@@ -76,7 +76,8 @@ boot_lab() {
 	done
 	# Not interactive: a terminal of the caller stays as it is.
 	timeout -k 5 "$seconds" qemu-system-x86_64 \
-		-accel tcg,thread=multi -M q35 -cpu max,-xsave -smp "${LAB_CPUS:-2}" -m 2048 \
+		-accel tcg,thread=multi -M q35 -cpu max,-xsave \
+		-smp "${LAB_CPUS:-2}" -m 2048 \
 		-nodefaults -no-user-config -no-reboot -display none \
 		-device isa-debug-exit,iobase=0xf4,iosize=1 \
 		-serial "file:$log" -serial stdio \

@@ -17,14 +17,13 @@ passed=0 failed=0 skipped=0
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
-# show_failure - how it ended, and the claims that failed before that.
+# show_failure - the claims that failed with what was said of them, and how it
+# ended. The claims come first: logs are cut in their middle, or at their end.
 show_failure() {
-	local last=40
-
-	tail -n $last "$log" | sed 's/^/     | /'
-	head -n -$last "$log" | awk '/^not ok / && !n++ { print "     failed before:" }
-		!/^#/ { failed = /^not ok / }
-		failed { print "     | " $0 }' | head -n 200
+	awk '!/^#/ { failed = /^not ok / }
+		failed { print "     | " $0 }' "$log"
+	echo "     its last lines:"
+	tail -n 40 "$log" | sed 's/^/     | /'
 }
 
 # show_notices - what is worth a look in what passed.
